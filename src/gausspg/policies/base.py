@@ -1,0 +1,64 @@
+"""What a policy is: observations -> a distribution over actions, with its normaliser inside.
+
+Shapes: observations `[batch, observation_dim]`; the latent u `[batch, latent_dim]`, which is what a
+rollout stores; actions as the environment takes them.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gausspg.actions import Actions
+from gausspg.normaliser import Normaliser
+
+
+class ActionDistribution(ABC):
+    """The distribution of actions in a batch of states; everything is computed from u."""
+
+    @abstractmethod
+    def sample(self, noise: Tensor) -> Tensor:
+        """Return u `[batch, latent_dim]` from the policy's noise, without a gradient."""
+
+    @abstractmethod
+    def mode(self) -> Tensor:
+        """Return the u of the deterministic policy, `[batch, latent_dim]`."""
+
+    @abstractmethod
+    def action(self, u: Tensor) -> Tensor:
+        """Return the action sent to the environment for `u`."""
+
+    @abstractmethod
+    def log_prob(self, u: Tensor) -> Tensor:
+        """Log-density (or log-probability) of the action that u becomes, `[batch]`, in nats."""
+
+    @abstractmethod
+    def entropy(self) -> Tensor:
+        """Entropy of the same density, `[batch]`, in nats; differentiable."""
+
+    @abstractmethod
+    def metrics(self, u: Tensor) -> dict[str, Tensor]:
+        """Scalars that describe the distribution and the actions `u`, by name."""
+
+
+class Policy(nn.Module, ABC):
+    """A stochastic policy.
+
+    `serves` is the kind of actions it is for; its constructor takes `actions` of that kind, and
+    `variance` and `squash` if it has a use for them.
+    """
+
+    serves: ClassVar[type[Actions]]
+    normaliser: Normaliser
+
+    @abstractmethod
+    def forward(self, observations: Tensor) -> ActionDistribution:
+        """Return the action distribution at *normalised* observations."""
+
+    @abstractmethod
+    def draw_noise(self, generator: torch.Generator, *batch: int) -> Tensor:
+        """Return the noise that `ActionDistribution.sample` consumes, `[*batch, latent_dim]`.
+
+        It does not depend on any setting of the policy: cells of a sweep share it.
+        """

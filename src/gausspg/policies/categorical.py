@@ -1,0 +1,94 @@
+"""`policy=categorical`: a softmax over discrete actions, the contrast to the Gaussian policies."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gausspg.actions import DiscreteActions
+from gausspg.nets import Activation, linear, mlp, width
+from gausspg.normaliser import Normaliser
+from gausspg.policies.base import ActionDistribution, Policy
+from gausspg.ranges import Count, Positive
+
+
+class Categorical(ActionDistribution):
+    """Actions 0 .. n-1; u is the action's index, `[batch, 1]`.
+
+    Args:
+        logits: `[batch, n]`.
+    """
+
+    def __init__(self, logits: Tensor) -> None:
+        self._log_probs = torch.log_softmax(logits, dim=-1)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """See `ActionDistribution`: the Gumbel-max trick on Gumbel noise `[batch, n]`."""
+        with torch.no_grad():
+            return (self._log_probs + noise).argmax(-1, keepdim=True).float()
+
+    def mode(self) -> Tensor:
+        """See `ActionDistribution`."""
+        return self._log_probs.argmax(-1, keepdim=True).float()
+
+    def action(self, u: Tensor) -> Tensor:
+        """See `ActionDistribution`: the index as an integer, `[batch]`."""
+        return u.squeeze(-1).long()
+
+    def log_prob(self, u: Tensor) -> Tensor:
+        """See `ActionDistribution`."""
+        return self._log_probs.gather(-1, u.long()).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        """See `ActionDistribution`."""
+        return -(self._log_probs.exp() * self._log_probs).sum(-1)
+
+    def metrics(self, u: Tensor) -> dict[str, Tensor]:
+        """See `ActionDistribution`."""
+        del u
+        return {
+            "entropy": self.entropy().mean(),
+            "largest_probability": self._log_probs.amax(-1).exp().mean(),
+        }
+
+
+class CategoricalPolicy(Policy):
+    """Softmax policy over a network's logits.
+
+    Args:
+        hidden: widths of the hidden layers; an empty list makes the logits linear.
+        activation: of the hidden layers.
+        logits_gain: scale of the last layer's initial weights; 0.01 starts near uniform.
+        normaliser: of the observations.
+        actions: n of them.
+        generator: initialises the layers.
+    """
+
+    serves = DiscreteActions
+
+    def __init__(
+        self,
+        hidden: Sequence[Count],
+        activation: Activation,
+        logits_gain: Positive,
+        *,
+        normaliser: Normaliser,
+        actions: DiscreteActions,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        observation_dim = len(normaliser.mean)
+        self.normaliser = normaliser
+        self.trunk = mlp(observation_dim, hidden, activation, generator)
+        features = width(observation_dim, hidden)
+        self.logits = linear(features, actions.number, logits_gain, generator)
+        self._number = actions.number
+
+    def forward(self, observations: Tensor) -> Categorical:
+        """See `Policy`."""
+        return Categorical(self.logits(self.trunk(observations)))
+
+    def draw_noise(self, generator: torch.Generator, *batch: int) -> Tensor:
+        """See `Policy`: standard Gumbel, `[*batch, n]`."""
+        exponential = torch.empty(*batch, self._number).exponential_(generator=generator)
+        return -exponential.log()
