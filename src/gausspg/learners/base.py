@@ -1,0 +1,72 @@
+"""What a learner is: it gathers data, fits its critic, and gives the estimator its batches.
+
+A learner is asked for one iteration after the other and keeps everything that must survive between
+them in `state_dict()`. It returns metrics and knows no logger.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from gausspg.envs.batch import BatchedEnv, Episode, NonFiniteError
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """What one iteration did.
+
+    Attributes:
+        steps: environment steps taken.
+        episodes: those that ended.
+        metrics: scalars by full name, see the glossary in the README.
+    """
+
+    steps: int
+    episodes: list[Episode]
+    metrics: dict[str, float]
+
+
+class Learner(ABC):
+    """A learner."""
+
+    @abstractmethod
+    def iterate(self, env: BatchedEnv, iteration: int, done: float) -> Iteration:
+        """Gather data in `env` and improve the policy.
+
+        Args:
+            env: goes on where it stands.
+            iteration: counts from 0 over the whole run; names the random streams.
+            done: share of the step budget used so far, for schedules.
+        """
+
+    @abstractmethod
+    def begin_segment(self) -> None:
+        """Forget what belonged to environments that are no more."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on, the policy left out; tensors and plain numbers only."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+
+
+def clip_gradient(module: nn.Module, max_norm: float | None, name: str) -> float:
+    """Scale the gradient of a module to at most `max_norm` and return its norm before.
+
+    Raises:
+        NonFiniteError: the gradient is not finite; the message names the first such parameter.
+    """
+    named = [(key, p.grad) for key, p in module.named_parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm([grad for _, grad in named])
+    value = float(norm)
+    if value != value or value == float("inf"):
+        culprit = next((key for key, grad in named if not grad.isfinite().all()), "their norm")
+        raise NonFiniteError(f"gradient of {name} is not finite ({culprit})")
+    if max_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(module.parameters(), max_norm, norm)
+    return value

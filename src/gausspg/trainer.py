@@ -1,0 +1,158 @@
+"""The loop: iterations of a learner, evaluations, checkpoints.
+
+A run is cut into segments at its checkpoints. Each segment begins with new environments, seeded by
+(seed, segment), in every run alike: so what follows a checkpoint does not depend on anything that a
+checkpoint cannot hold. The checkpoint interval is thereby part of what identifies a run.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gausspg import checkpoints
+from gausspg.envs.batch import BatchedEnv, NonFiniteError
+from gausspg.envs.environment import Environment
+from gausspg.evaluation import evaluate
+from gausspg.learners.base import Iteration, Learner
+from gausspg.policies.base import Policy
+from gausspg.settings import Settings
+from gausspg.streams import Streams
+
+Metrics = dict[str, float]
+
+CHECKPOINT, BEST, FINAL = "checkpoint.pt", "best.pt", "final.pt"
+
+
+class Trainer:
+    """Trains one policy; yields metrics and knows no logger.
+
+    Args:
+        settings: budget, intervals, seeds.
+        environment: to train and to evaluate in.
+        policy: trained in place.
+        spec: saved with the policy, see `gausspg.factory.policy_spec`.
+        learner: does the learning.
+        streams: the run's randomness.
+        folder: of the run; receives `checkpoint.pt`, `best.pt` and `final.pt`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Environment,
+        policy: Policy,
+        spec: dict[str, Any],
+        learner: Learner,
+        streams: Streams,
+        folder: Path,
+    ) -> None:
+        self._settings, self._environment = settings, environment
+        self._policy, self._spec = policy, spec
+        self._learner, self._streams, self._folder = learner, streams, folder
+        self.step = 0
+        self._iteration = 0
+        self._segment = 0
+        self._saved_at = 0
+        self._best = -np.inf
+
+    def run(self) -> Iterator[tuple[int, Metrics]]:
+        """Train to the end of the budget, yielding (step, metrics) after every iteration.
+
+        The last pair holds the final evaluation.
+
+        Raises:
+            NonFiniteError: an observation, reward or gradient is not finite; the message names the
+                step, the tensor and the last good checkpoint.
+        """
+        try:
+            yield from self._run()
+        except NonFiniteError as error:
+            raise NonFiniteError(
+                f"after step {self.step}: {error}; the run stops, the state of step "
+                f"{self._saved_at} is kept in {CHECKPOINT}"
+            ) from error
+
+    def _run(self) -> Iterator[tuple[int, Metrics]]:
+        self._save_checkpoint()
+        while self.step < self._settings.steps:
+            yield from self._run_segment()
+            self._segment += 1
+            self._save_checkpoint()
+        self._save_policy(FINAL)
+        metrics = self._evaluate(self._settings.evaluation.final_episodes, "final_")
+        self._keep_if_best(metrics["eval/final_deterministic_return_mean"])
+        yield self.step, metrics
+
+    def _run_segment(self) -> Iterator[tuple[int, Metrics]]:
+        settings = self._settings
+        end = min(settings.steps, (self._segment + 1) * settings.checkpoint_interval)
+        seeds = [
+            self._streams.numpy("environment", self._segment, index)
+            for index in range(self._environment.num_envs)
+        ]
+        self._learner.begin_segment()
+        with BatchedEnv(self._environment, seeds) as env:
+            env.reset()
+            while self.step < end:
+                begin, in_step = time.perf_counter(), env.seconds_in_step
+                iteration = self._learner.iterate(env, self._iteration, self.step / settings.steps)
+                seconds = time.perf_counter() - begin
+                due = _crosses(self.step, iteration.steps, settings.evaluation.interval)
+                self.step += iteration.steps
+                self._iteration += 1
+                metrics = iteration.metrics | _summarise(iteration)
+                metrics["time/steps_per_second"] = iteration.steps / seconds
+                metrics["time/env_share"] = (env.seconds_in_step - in_step) / seconds
+                if due and self.step < settings.steps:
+                    metrics |= self._evaluate(settings.evaluation.episodes, "")
+                    self._keep_if_best(metrics["eval/deterministic_return_mean"])
+                yield self.step, metrics
+
+    def _evaluate(self, episodes: int, prefix: str) -> Metrics:
+        seed = self._settings.evaluation.seed
+        metrics: Metrics = {}
+        for name, deterministic in (("deterministic", True), ("stochastic", False)):
+            result = evaluate(self._policy, self._environment, seed, episodes, deterministic)
+            metrics |= result.metrics(f"eval/{prefix}{name}")
+        return metrics
+
+    def _keep_if_best(self, score: float) -> None:
+        if score > self._best:
+            self._best = score
+            self._save_policy(BEST)
+
+    def _save_policy(self, name: str) -> None:
+        checkpoints.save_policy(self._folder / name, self._policy, self._spec)
+
+    def _save_checkpoint(self) -> None:
+        checkpoints.save(
+            self._folder / CHECKPOINT,
+            {
+                "step": self.step,
+                "iteration": self._iteration,
+                "segment": self._segment,
+                "best": float(self._best),
+                "policy": self._policy.state_dict(),
+                "learner": self._learner.state_dict(),
+            },
+        )
+        self._saved_at = self.step
+
+
+def _crosses(step: int, taken: int, interval: int) -> bool:
+    """Tell whether a multiple of `interval` lies in (step, step + taken]."""
+    return (step + taken) // interval > step // interval
+
+
+def _summarise(iteration: Iteration) -> Metrics:
+    """Mean return and length of the episodes that ended, if any did."""
+    if not iteration.episodes:
+        return {}
+    return {
+        "train/return_mean": float(np.mean([e.total_return for e in iteration.episodes])),
+        "train/length_mean": float(np.mean([e.length for e in iteration.episodes])),
+        "train/episodes": float(len(iteration.episodes)),
+    }
