@@ -1,0 +1,28 @@
+"""The only door to MLflow: open a store, record a run, record a sweep, read runs back.
+
+Importing it does not import mlflow; using it does.
+"""
+
+from gausspg.tracking.client import PRELOAD, StoreError
+from gausspg.tracking.folder import read_status
+from gausspg.tracking.reading import artifact_file, find_runs, metric_history
+from gausspg.tracking.recorder import Recorder
+from gausspg.tracking.runs import set_status
+from gausspg.tracking.store import Store, default_uri, open_store
+from gausspg.tracking.sweep import SweepRecorder, sweep_tags
+
+__all__ = [
+    "PRELOAD",
+    "Recorder",
+    "Store",
+    "StoreError",
+    "SweepRecorder",
+    "artifact_file",
+    "default_uri",
+    "find_runs",
+    "metric_history",
+    "open_store",
+    "read_status",
+    "set_status",
+    "sweep_tags",
+]

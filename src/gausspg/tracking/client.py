@@ -1,0 +1,68 @@
+"""One MLflow client per store, opened quickly and quietly.
+
+Importing this module sets defaults in the environment, never over the user's own values, and it
+must therefore come before the first import of mlflow (1.7 s, hence only inside functions). No HTTP
+request may hold a run up for minutes; nothing is printed into a progress display; and the usage
+reports of MLflow are off, as their thread must not live in a fork server.
+"""
+
+import logging
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CONNECT_SECONDS = 5
+REQUEST_SECONDS = 10
+"""The first request of a server that has just started takes seconds."""
+
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_SECONDS),
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+for _name, _value in _DEFAULTS.items():
+    os.environ.setdefault(_name, _value)
+
+PRELOAD = (
+    "gausspg.tracking",
+    "mlflow",
+    "mlflow.tracking",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.artifact.local_artifact_repo",
+    "alembic.command",
+    "alembic.config",
+)
+"""What a fork server imports so that a child's first run costs no import."""
+
+
+class StoreError(RuntimeError):
+    """The tracking store cannot be used. One line: what was asked, what follows, what to do."""
+
+
+@lru_cache(maxsize=8)
+def connect(uri: str) -> "MlflowClient":
+    """Return the client of the store at `uri`; the first of a process takes about 0.1 s.
+
+    It makes a missing sqlite database, so whoever only reads asks first whether there is one.
+    Raises whatever MLflow raises; callers turn that into a `StoreError` with `explain`.
+    """
+    from mlflow.tracking import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+    # Both print tracebacks or retries for a store that is away, which the caller handles.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=uri)
+
+
+def explain(error: BaseException) -> str:
+    """The first line of an exception, cut to a readable length."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= 200 else lines[0][:197] + "..."

@@ -1,0 +1,103 @@
+"""What a run writes into its own folder: the metrics file and `status.json`.
+
+The folder is the truth and needs no store. `metrics.jsonl` holds one line per call of
+`MetricsFile.append`: `{"step": int, "time": seconds since the epoch, "metrics": {name: value}}`,
+with NaN and Infinity spelled as Python's json reads them.
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+METRICS = "metrics.jsonl"
+STATUS = "status.json"
+
+_LEGAL_NAME = re.compile(r"[\w\-. :/]{1,250}", re.ASCII)
+
+
+class MetricsFile:
+    """Appends lines to a run's metrics file; each has left the process when `append` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / METRICS
+        self._legal: set[str] = set()
+        self._file = self.path.open("ab", buffering=0)
+        self._size = self._file.tell()
+
+    def append(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write one line.
+
+        Raises `ValueError` for a name MLflow would refuse (parentheses, say), and `OSError` with
+        the path if it cannot be written, as on a full disk; then nothing of the line stays.
+        """
+        for name in metrics.keys() - self._legal:
+            if not _LEGAL_NAME.fullmatch(name):
+                raise ValueError(
+                    f"metric name {name!r} cannot be stored by MLflow; use letters, digits, "
+                    "spaces and _ - . : / only"
+                )
+            self._legal.add(name)
+        values = {name: float(value) for name, value in metrics.items()}
+        record = {"step": int(step), "time": round(time.time(), 3), "metrics": values}
+        self._write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file; no error of a full disk comes from here, as nothing is buffered."""
+        self._file.close()
+
+    def _write(self, line: bytes) -> None:
+        written = 0
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:]) or 0
+        except OSError as error:
+            self._undo()
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(self.path)) from error
+        self._size += len(line)
+
+    def _undo(self) -> None:
+        # Not a regular file, or the disk is gone: a reader skips the broken line.
+        with suppress(OSError):
+            self._file.truncate(self._size)
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make `folder`; return what that created, innermost first."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def remove_folders(made: Sequence[Path]) -> None:
+    """Undo `make_folder`: the innermost with its content, the others only if they are empty.
+
+    Another run may have begun to use the outer ones meanwhile.
+    """
+    for path in made[:1]:
+        shutil.rmtree(path, ignore_errors=True)
+    for path in made[1:]:
+        with suppress(OSError):
+            path.rmdir()
+
+
+def write_status(folder: Path, **fields: Any) -> None:
+    """Replace `status.json` in one step, keeping what it held under other names."""
+    path = folder / STATUS
+    temporary = path.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(read_status(folder) | fields, indent=2) + "\n", "utf-8")
+    temporary.replace(path)
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """What `status.json` holds; empty if there is none or it cannot be read."""
+    try:
+        content = json.loads((folder / STATUS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,158 @@
+"""The thread that copies a run's folder to the tracking store while the run goes on.
+
+In: the run's `metrics.jsonl`, of which every complete line is sent in batches, and a queue of other
+things to do (an artifact, a tag, the final status). Both wait for a store that is away: the thread
+tries again, ever more slowly, from the first byte not yet acknowledged. Points carry the time of
+their line, and MLflow keeps one copy of a point it is sent twice, so trying again is harmless.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gausspg.tracking.client import explain
+
+BATCH = 1000
+"""The largest number of metrics MLflow takes in one request."""
+
+SEND_SECONDS = 5.0
+"""How long metrics collect before they are sent."""
+
+_LONGEST_PAUSE_SECONDS = 60.0
+_CLOSING_PAUSE_SECONDS = 0.25
+_LAST_TASKS_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one metric; `time` in seconds since the epoch."""
+
+    key: str
+    value: float
+    step: int
+    time: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something else to do in the store; `label` names it in a message if it never gets done."""
+
+    label: str
+    action: Callable[[], object]
+
+
+class Mirror(threading.Thread):
+    """Sends what a run has written; `close` ends it and says what was left.
+
+    `send(points)` must raise if the store did not take them. Only this thread calls it, and the
+    tasks. Nothing a store does can raise in the run's own thread.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        send: Callable[[Sequence[Point]], None],
+        every: float = SEND_SECONDS,
+    ) -> None:
+        super().__init__(name="tracking-mirror", daemon=True)
+        self.offset = 0
+        self.problem: str | None = None
+        self._path = path
+        self._send = send
+        self._every = every
+        self._tasks: deque[Task] = deque()
+        self._closing = threading.Event()
+        self._deadline = float("inf")
+
+    def add(self, task: Task) -> None:
+        """Queue something to do after the metrics written so far."""
+        self._tasks.append(task)
+
+    def close(self, seconds: float) -> bool:
+        """Send the rest, within about `seconds`; True if nothing is left."""
+        self._deadline = time.monotonic() + seconds
+        self._closing.set()
+        self.join(timeout=seconds + _LAST_TASKS_SECONDS)
+        return not self.is_alive() and not self._tasks and self.unsent == 0
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of the metrics file that the store has not acknowledged."""
+        return max(self._path.stat().st_size - self.offset, 0) if self._path.exists() else 0
+
+    @property
+    def unsent_tasks(self) -> list[str]:
+        """Labels of the tasks still queued."""
+        return [task.label for task in list(self._tasks)]
+
+    def run(self) -> None:
+        """Send, wait, and again; after `close`, until all is sent or the time is over."""
+        pause = self._every
+        while not self._closing.wait(pause):
+            pause = self._every if self._pass() else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        while not self._pass() and time.monotonic() < self._deadline:
+            time.sleep(_CLOSING_PAUSE_SECONDS)
+
+    def _pass(self) -> bool:
+        """Try everything once; True if all of it went through."""
+        went_well = self._attempt(self._send_metrics)
+        if not went_well and not self._closing.is_set():
+            return False
+        # At the end neither a metric that cannot be stored nor too long a backlog of them may keep
+        # the final status from being set.
+        for task in list(self._tasks):
+            if not went_well and time.monotonic() > self._deadline:
+                return False
+            if self._attempt(task.action):
+                self._tasks.remove(task)
+            else:
+                went_well = False
+                if not self._closing.is_set():
+                    break
+        return went_well
+
+    def _attempt(self, action: Callable[[], object]) -> bool:
+        try:
+            action()
+        except Exception as error:
+            self.problem = explain(error)
+            return False
+        return True
+
+    def _send_metrics(self) -> None:
+        while self._path.exists() and time.monotonic() < self._deadline:
+            points, used = _read(self._path, self.offset)
+            if not used:
+                return
+            for first in range(0, len(points), BATCH):
+                self._send(points[first : first + BATCH])
+            self.offset += used
+
+
+def _read(path: Path, offset: int) -> tuple[list[Point], int]:
+    """About one batch of whole lines from `offset` on: their points, and their length in bytes."""
+    points: list[Point] = []
+    used = 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n") or len(points) >= BATCH:
+                break
+            points += _points(line)
+            used += len(line)
+    return points, used
+
+
+def _points(line: bytes) -> list[Point]:
+    """The points of one line; none for a line cut short by a crash or a full disk."""
+    try:
+        record: Mapping[str, Any] = json.loads(line)
+        step, when = int(record["step"]), float(record["time"])
+        return [Point(key, float(value), step, when) for key, value in record["metrics"].items()]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []

@@ -1,0 +1,180 @@
+"""The reading half: runs, metric curves and artifacts of a store, for analysis and for loading.
+
+Nothing here writes, and a store that does not exist is not made. A sqlite store is read by SQL on a
+read-only connection (50,000 points in 0.02 s; MLflow's own interface takes 1.5 s, and 20 s to list
+10,000 runs); any other store through MLflow. Both roads give the same frames.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+
+from gausspg.tracking import by_mlflow, by_sql
+from gausspg.tracking.by_sql import RunRow
+from gausspg.tracking.client import StoreError, connect, explain
+from gausspg.tracking.store import sqlite_path
+
+RUN_COLUMNS = (
+    "run_id", "name", "status", "sweep", "sweep_id", "parent_run_id", "error", "started",
+    "seconds", "artifact_uri",
+)  # fmt: skip
+"""The columns every frame of runs has, before `param.*` and `metric.*`."""
+
+_TAG_COLUMNS = {
+    "sweep": "sweep",
+    "sweep_id": "sweep_id",
+    "mlflow.parentRunId": "parent_run_id",
+    "error": "error",
+}
+_MLFLOW_INFINITY = 1.7976931348623157e308
+
+Record = dict[str, Any]
+
+
+def find_runs(
+    store_uri: str,
+    sweep: str | None = None,
+    *,
+    sweep_id: str | None = None,
+    status: str | None = None,
+    params: Mapping[str, object] | None = None,
+    experiment: str | None = None,
+    parents: bool = False,
+) -> pd.DataFrame:
+    """One row per run, oldest first.
+
+    Columns: `RUN_COLUMNS` (`started` in UTC; `seconds` of wall time, NaN while running), then
+    `param.<name>` (strings, as MLflow stores them: the axis words, `param.seed`) and
+    `metric.<name>` (the last value). `params` keeps the runs whose parameters equal the given
+    values as strings. The parent runs of sweeps are left out unless `parents`. Raises `StoreError`
+    if the store cannot be read.
+    """
+    with _one_line_errors(store_uri):
+        database = _existing_database(store_uri)
+        found = by_sql.runs(database) if database else by_mlflow.runs(store_uri)
+    records = [_record(run) for run in found]
+    wanted = {f"param.{name}": str(value) for name, value in (params or {}).items()}
+    wanted |= {
+        key: value
+        for key, value in (("sweep", sweep), ("sweep_id", sweep_id), ("status", status),
+                           ("experiment", experiment))
+        if value is not None
+    }  # fmt: skip
+    kept = [
+        record
+        for record in records
+        if (parents or record["kind"] != "sweep")
+        and all(record.get(key) == value for key, value in wanted.items())
+    ]
+    return _run_frame(kept)
+
+
+def metric_history(store_uri: str, run_ids: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
+    """Every logged value, tidy: `run_id, step, metric, value`, in the order of steps.
+
+    NaN and infinities come back as they were logged. A run or metric without points has no rows.
+    Raises `StoreError` if the store cannot be read.
+    """
+    runs, names = list(run_ids), list(metrics)
+    with _one_line_errors(store_uri):
+        database = _existing_database(store_uri)
+        rows = (
+            by_sql.points(database, runs, names)
+            if database
+            else by_mlflow.points(store_uri, runs, names)
+        )
+    frame = pd.DataFrame(rows, columns=["run_id", "step", "metric", "value"])
+    frame = frame.astype({"step": "int64", "value": "float64"})
+    frame["value"] = _with_infinities(frame["value"])
+    return frame
+
+
+def artifact_file(store_uri: str, run_id: str, path: str) -> Path:
+    """The local path of a run's artifact, fetched to a temporary folder if it lies elsewhere.
+
+    A file, or a folder with all it holds. Raises `StoreError` for an unknown run or artifact.
+    """
+    with _one_line_errors(store_uri):
+        _existing_database(store_uri)
+        client = connect(store_uri)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            uri = client.get_run(run_id).info.artifact_uri
+        except MlflowException as error:
+            raise StoreError(
+                f"run '{run_id}' is not in the store {store_uri} ({explain(error)}); "
+                "find_runs lists those that are"
+            ) from error
+        root = _local_folder(uri)
+        if root is not None and (root / path).exists():
+            return root / path
+        if root is None and path in _listing(store_uri, run_id, Path(path).parent):
+            return Path(client.download_artifacts(run_id, path))
+        there = ", ".join(_listing(store_uri, run_id, Path(path).parent)) or "nothing"
+        raise StoreError(f"run {run_id} has no artifact '{path}'; beside it there is {there}")
+
+
+@contextmanager
+def _one_line_errors(store_uri: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(
+            f"the tracking store {store_uri} cannot be read ({explain(error)}); "
+            "see that it is the one the runs were recorded in"
+        ) from error
+
+
+def _existing_database(store_uri: str) -> Path | None:
+    """The file of a sqlite store, which must exist; None for other stores."""
+    database = sqlite_path(store_uri)
+    if database is not None and not database.is_file():
+        raise StoreError(f"there is no tracking store at {database}; record a run, or name another")
+    return database
+
+
+def _local_folder(uri: str) -> Path | None:
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(uri) if parts.scheme == "" else None
+
+
+def _listing(store_uri: str, run_id: str, folder: Path) -> list[str]:
+    below = None if folder == Path() else folder.as_posix()
+    return [entry.path for entry in connect(store_uri).list_artifacts(run_id, below)]
+
+
+def _record(run: RunRow) -> Record:
+    record: Record = {
+        "run_id": run.run_id, "name": run.name, "status": run.status, "started": run.started_ms,
+        "seconds": None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
+        "artifact_uri": run.artifact_uri, "experiment": run.experiment,
+        "kind": run.tags.get("kind"),
+    }  # fmt: skip
+    record |= {column: run.tags.get(tag) for tag, column in _TAG_COLUMNS.items()}
+    record |= {f"param.{key}": value for key, value in run.params.items()}
+    return record | {f"metric.{key}": value for key, value in run.last.items()}
+
+
+def _run_frame(records: Sequence[Record]) -> pd.DataFrame:
+    names = {key for record in records for key in record}
+    params = sorted(name for name in names if name.startswith("param."))
+    metrics = sorted(name for name in names if name.startswith("metric."))
+    frame = pd.DataFrame(records, columns=[*RUN_COLUMNS, *params, *metrics])
+    frame["started"] = pd.to_datetime(frame["started"], unit="ms", utc=True)
+    for name in ("seconds", *metrics):
+        frame[name] = _with_infinities(frame[name].astype("float64"))
+    return frame
+
+
+def _with_infinities(values: "pd.Series[float]") -> "pd.Series[float]":
+    """Undo what MLflow stores for an infinity, the largest finite number."""
+    return values.replace({_MLFLOW_INFINITY: float("inf"), -_MLFLOW_INFINITY: float("-inf")})

@@ -1,0 +1,221 @@
+"""One job, one MLflow run, and a status that is true.
+
+`Recorder` writes a run's metrics and status into its folder, and a `Mirror` thread copies them to
+the store. Once the run has started, nothing the store does delays or stops it.
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gausspg.termination import Terminated, requests_held
+from gausspg.tracking.client import connect, explain
+from gausspg.tracking.folder import MetricsFile, make_folder, remove_folders, write_status
+from gausspg.tracking.mirror import Mirror, Point, Task
+from gausspg.tracking.runs import (
+    LONGEST_TAG,
+    FinalStatus,
+    Parameter,
+    create_run,
+    forget_run,
+)
+from gausspg.tracking.store import Store
+
+DRAIN_SECONDS = 10.0
+"""How long the end of a run may wait for its store."""
+
+
+class Recorder:
+    """Context manager: exactly one MLflow run, mirrored from `folder`.
+
+    On entering, the run exists with its parameters (as strings, cut by MLflow's own limit of 6000
+    characters) and tags, `folder/status.json` says RUNNING, and `run_id` is known. If the store
+    fails at that moment, `StoreError` is raised and nothing is left behind. A `metrics.jsonl`
+    already in the folder is continued, and all of it goes to the new run.
+
+    On leaving, the status is FINISHED; KILLED after `KeyboardInterrupt` or `Terminated`; FAILED
+    after any other exception or a non-zero `SystemExit`, with `traceback.txt` and a tag `error`.
+    SIGINT and SIGTERM wait while it is written. A store that does not answer within
+    `drain_seconds` costs one line on stderr; `status.json` then holds what it has not received
+    (`unsent_from_byte`, `unsent`), else null and an empty list.
+
+    SIGKILL cannot be recorded from inside: the parent calls `set_status`. SIGTERM arrives here only
+    inside `terminate_as_exception`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        name: str,
+        params: Mapping[str, Parameter],
+        tags: Mapping[str, str],
+        parent_run_id: str | None = None,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
+        self.store = store
+        self.folder = folder.absolute()
+        self.name = name
+        self._params = dict(params)
+        self._tags = dict(tags)
+        if parent_run_id is not None:
+            self._tags["mlflow.parentRunId"] = parent_run_id
+        self._drain_seconds = drain_seconds
+        self._run_id: str | None = None
+        self._ended = False
+        self._conclusion: tuple[FinalStatus, str | None] = ("FINISHED", None)
+
+    @property
+    def run_id(self) -> str:
+        """The MLflow run id; raises `RuntimeError` before the run has been entered."""
+        if self._run_id is None:
+            raise RuntimeError(f"run {self.name} has no id yet; enter it with a `with` statement")
+        return self._run_id
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append one line to `metrics.jsonl`; the store receives it within seconds.
+
+        NaN and infinities are allowed. Raises `ValueError` for a name MLflow refuses and `OSError`
+        naming the file if it cannot be written.
+        """
+        self._metrics.append(step, metrics)
+
+    def artifact(self, path: Path, artifact_path: str | None = None) -> None:
+        """Send a file, below `artifact_path` in the run's artifacts, soon.
+
+        The file has to stay where it is until the run ends. Raises `FileNotFoundError` if it is
+        not there now.
+        """
+        path = path.absolute()
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is no file, so it cannot become an artifact")
+        client, run_id = connect(self.store.uri), self.run_id
+        label = f"artifact {path.name}"
+        self._mirror.add(Task(label, lambda: client.log_artifact(run_id, str(path), artifact_path)))
+
+    def text(self, name: str, content: str) -> None:
+        """Write `content` to `folder/name` and send that file as an artifact of the same name."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, "utf-8")
+        below = Path(name).parent.as_posix()
+        self.artifact(path, None if below == "." else below)
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Set a tag, soon."""
+        client, run_id, value = connect(self.store.uri), self.run_id, value[:LONGEST_TAG]
+        self._mirror.add(Task(f"tag {key}", lambda: client.set_tag(run_id, key, value)))
+
+    def table(self, name: str, columns: Mapping[str, Sequence[object]]) -> None:
+        """Send columns as a table the MLflow UI shows, as artifact `name` (ending in .json)."""
+        client, run_id, data = connect(self.store.uri), self.run_id, dict(columns)
+        self._mirror.add(Task(f"table {name}", lambda: client.log_table(run_id, data, name)))
+
+    def conclude(self, status: FinalStatus, error: str | None = None) -> None:
+        """Say what a normal exit is to record, where that is not FINISHED."""
+        self._conclusion = (status, error)
+
+    def __enter__(self) -> Self:
+        try:
+            with requests_held():
+                self._start()
+        except (KeyboardInterrupt, Terminated) as stop:
+            self._end_once(*_verdict(stop))
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        verdict = self._conclusion if error is None else _verdict(error)
+        text = (
+            "".join(traceback.format_exception(error)) if verdict[0] == "FAILED" and error else None
+        )
+        try:
+            self._end_once(*verdict, text)
+        except (KeyboardInterrupt, Terminated) as stop:
+            # Either it came before signals were held, and is recorded now, or after all was done.
+            self._end_once(*_verdict(stop))
+            raise
+
+    def _start(self) -> None:
+        made = make_folder(self.folder)
+        try:
+            self._run_id = create_run(self.store, self.name, self._params, self._tags)
+            self._metrics = MetricsFile(self.folder)
+            write_status(
+                self.folder, status="RUNNING", error=None, name=self.name, run_id=self._run_id,
+                store=self.store.uri, pid=os.getpid(), started=time.time(), ended=None,
+                unsent_from_byte=0, unsent=[],
+            )  # fmt: skip
+        except BaseException:
+            if self._run_id is not None:
+                forget_run(self.store, self._run_id)
+            remove_folders(made)
+            raise
+        self._mirror = Mirror(self._metrics.path, self._send)
+        self._mirror.start()
+
+    def _send(self, points: Sequence[Point]) -> None:
+        from mlflow.entities import Metric
+
+        metrics = [Metric(p.key, p.value, int(p.time * 1000), p.step) for p in points]
+        connect(self.store.uri).log_batch(self.run_id, metrics=metrics)
+
+    def _end_once(self, status: FinalStatus, error: str | None, trace: str | None = None) -> None:
+        if self._ended:
+            return
+        with requests_held():
+            self._end(status, error, trace)
+            self._ended = True
+
+    def _end(self, status: FinalStatus, error: str | None, trace: str | None) -> None:
+        """Record the end; a full disk or a lost store must not hide the run's own exception."""
+        problems: list[str] = []
+        _tolerate(problems, self._metrics.close)
+        client, run_id = connect(self.store.uri), self.run_id
+        self._mirror.add(Task("status", lambda: client.set_terminated(run_id, status)))
+        if error is not None:
+            self.set_tag("error", error)
+        if trace is not None:
+            _tolerate(problems, lambda: self.text("traceback.txt", trace))
+        all_sent = self._mirror.close(self._drain_seconds)
+        unsent_bytes, unsent_tasks = self._mirror.unsent, self._mirror.unsent_tasks
+        _tolerate(problems, lambda: write_status(
+            self.folder, status=status, error=error, ended=time.time(),
+            unsent_from_byte=self._mirror.offset if unsent_bytes else None, unsent=unsent_tasks,
+        ))  # fmt: skip
+        if not all_sent:
+            lacks = [f"{unsent_bytes} bytes of metrics"] if unsent_bytes else []
+            problems.append(
+                f"the store {self.store.uri} did not take {', '.join(lacks + unsent_tasks)} "
+                f"({self._mirror.problem or 'no answer'}); all of it is kept in {self.folder}"
+            )
+        for problem in problems:
+            print(f"run {self.name}: {problem}", file=sys.stderr)
+
+
+def _verdict(error: BaseException) -> tuple[FinalStatus, str | None]:
+    """The status an exception means, and its one line."""
+    if isinstance(error, Terminated):
+        return "KILLED", "stopped by SIGTERM"
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED", "stopped by SIGINT (Ctrl-C)"
+    if isinstance(error, SystemExit):
+        return ("FAILED", f"exited with status {error.code}") if error.code else ("FINISHED", None)
+    return "FAILED", f"{type(error).__name__}: {explain(error)}"
+
+
+def _tolerate(problems: list[str], action: Callable[[], object]) -> None:
+    try:
+        action()
+    except Exception as error:
+        problems.append(explain(error))

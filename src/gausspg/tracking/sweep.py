@@ -1,0 +1,87 @@
+"""The parent run of a sweep: what its jobs share, and the table they end with."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gausspg.tracking.recorder import Recorder
+from gausspg.tracking.runs import FinalStatus, Parameter
+from gausspg.tracking.store import Store
+
+
+def sweep_tags(sweep: str, sweep_id: str) -> dict[str, str]:
+    """The tags by which the runs of one sweep, parent and children, are found again."""
+    return {"sweep": sweep, "sweep_id": sweep_id}
+
+
+class SweepRecorder(Recorder):
+    """A `Recorder` for the sweep as a whole, entered before any of its jobs starts.
+
+    Children are recorded with `parent_run_id=<this>.run_id` and `sweep_tags(sweep, sweep_id)`. The
+    tag `kind=sweep` tells the parent from them. `summarise` decides its status; a sweep that is
+    left without it counts as FAILED.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        sweep: str,
+        sweep_id: str,
+        params: Mapping[str, Parameter],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        own = {**(tags or {}), **sweep_tags(sweep, sweep_id), "kind": "sweep"}
+        super().__init__(store, folder, sweep, params, own)
+        self.conclude("FAILED", "the sweep ended without a summary")
+
+    def summarise(
+        self, rows: Sequence[Mapping[str, object]], statuses: Sequence[str], interrupted: bool
+    ) -> None:
+        """Record one row per job as `summary.csv`, `summary.md` and a table in the UI.
+
+        `statuses` are those of the jobs: the sweep is KILLED if it was interrupted, FINISHED if
+        all jobs finished, else FAILED. Rows may differ in their keys; a missing cell is empty.
+        """
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        self.text("summary.csv", _as_csv(columns, rows))
+        self.text("summary.md", _as_markdown(columns, rows))
+        if columns:
+            cells = {key: [_plain(row.get(key)) for row in rows] for key in columns}
+            self.table("summary.json", cells)
+        self.conclude(*_overall(statuses, interrupted))
+
+
+def _overall(statuses: Sequence[str], interrupted: bool) -> tuple[FinalStatus, str | None]:
+    unfinished = sum(status != "FINISHED" for status in statuses)
+    error = f"{unfinished} of {len(statuses)} jobs did not finish"
+    if interrupted:
+        return "KILLED", f"interrupted; {error}"
+    return ("FAILED", error) if unfinished else ("FINISHED", None)
+
+
+def _as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _as_markdown(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
+    lines = [columns, ["---"] * len(columns)]
+    lines += [[_cell(row.get(key)) for key in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _plain(value: object) -> object:
+    """A value that JSON holds: the table is shown, not computed with."""
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
