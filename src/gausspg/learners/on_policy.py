@@ -218,7 +218,7 @@ class OnPolicy(Learner):
             critic_loss = 0.5 * (self._values(data.observations) - data.targets).square().mean()
         self._optimiser.zero_grad(set_to_none=True)
         # The networks share no parameter: one backward pass serves both.
-        (loss + critic_loss).backward()  # type: ignore[no-untyped-call]
+        (loss + critic_loss).backward()
         policy_norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
         critic_norm = 0.0
         if self._critic is not None:

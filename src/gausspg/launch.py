@@ -1,0 +1,237 @@
+"""From composed configurations to finished runs: checks, the store, the processes, the table."""
+
+import os
+import shlex
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from gausspg import home, worker
+from gausspg.build import SettingsError
+from gausspg.jobs import Event, Job, Outcome, Result, Started, run_jobs
+from gausspg.progress import Progress, display, summary_table
+from gausspg.settings import Settings, check
+from gausspg.termination import Terminated, terminate_as_exception
+from gausspg.tracking import (
+    Store,
+    StoreError,
+    SweepRecorder,
+    default_uri,
+    open_store,
+    read_status,
+    set_status,
+    sweep_tags,
+)
+
+Composed = tuple[Mapping[str, Any], Mapping[str, str]]
+
+SCORE = "eval/final_deterministic_return_mean"
+_STOCHASTIC = "eval/final_stochastic_return_mean"
+_AXES = ("env", "policy", "variance", "squash", "estimator", "learner")
+FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
+    """Check all configurations, then train them; return the exit status.
+
+    Args:
+        composed: resolved configuration and axis words of each run.
+        command: as typed, recorded with each run.
+    """
+    try:
+        settings = _check_all(composed)
+        store = _open(settings[0])
+    except (SettingsError, StoreError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return REFUSED
+    typed = shlex.join(command)
+    if len(composed) > 1 or "sweep" in composed[0][1]:
+        status = _Sweep(composed, settings, store, typed).run()
+    else:
+        status = _run_single(composed[0], store, typed)
+    print(f"\nBrowse the runs:  mlflow ui --backend-store-uri {store.uri}")
+    return status
+
+
+def launch_one(config: Mapping[str, Any], words: Mapping[str, str]) -> float:
+    """Train one run here and now and return its score, for launchers and sweepers of others.
+
+    Raises:
+        SettingsError, StoreError: nothing was trained.
+        Exception: whatever stopped the run; it is recorded.
+    """
+    store = _open(check(config))
+    tags = {"command": "run by another launcher"}
+    request = _request((config, words), store, home.runs(), tags, None)
+    with terminate_as_exception():
+        return worker.run(request, lambda _: None)[SCORE]
+
+
+def _check_all(composed: Sequence[Composed]) -> list[Settings]:
+    for config, _ in composed:
+        worker.refuse_what_cannot_work(config)
+    return [check(config) for config, _ in composed]
+
+
+def _open(settings: Settings) -> Store:
+    uri = settings.tracking.uri or default_uri(home.runs())
+    return open_store(uri, home.runs(), settings.tracking.experiment)
+
+
+def _request(
+    composed: Composed, store: Store, folder: Path, tags: Mapping[str, str], parent: str | None
+) -> worker.Request:
+    config, words = composed
+    axis_words = [words[axis] for axis in _AXES if axis in words]
+    name = "-".join([*axis_words, f"seed{config['seed']}"])
+    # The time sorts the folders; the random end keeps apart what begins in the same second.
+    unique = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+    return worker.Request(config, words, name, folder / f"{unique}-{name}", tags, store, parent)
+
+
+def _run_single(composed: Composed, store: Store, command: str) -> int:
+    request = _request(composed, store, home.runs(), {"command": command}, None)
+    job = Job(0, request.name, request)
+    result = Result(job)
+    begin = time.monotonic()
+    with display([job]) as view:
+
+        def report(message: object) -> None:
+            if isinstance(message, Started):
+                result.run_id = message.run_id
+            elif isinstance(message, Progress):
+                view.update(0, message)
+
+        try:
+            with terminate_as_exception():
+                result.value = worker.run(request, report)
+            result.status = "FINISHED"
+        except (KeyboardInterrupt, Terminated):
+            result.status = "KILLED"
+        except (ArithmeticError, OSError, SettingsError, StoreError) as error:
+            # What a run can foresee is told in one line; a fault of the code shows its traceback.
+            result.status, result.error = "FAILED", str(error)
+        result.seconds = time.monotonic() - begin
+        view.finished(0, result)
+    label = _varying([composed])[0]
+    _print_table([_row(result, label)], label)
+    print(f"folder: {request.folder}\nrun id: {result.run_id}")
+    return {"FINISHED": FINISHED, "KILLED": INTERRUPTED}.get(result.status, SOME_FAILED)
+
+
+class _Sweep:
+    """The runs of one sweep, each in a process of its own."""
+
+    def __init__(
+        self,
+        composed: Sequence[Composed],
+        settings: Sequence[Settings],
+        store: Store,
+        command: str,
+    ) -> None:
+        words = composed[0][1]
+        self._name = settings[0].sweep_name or words.get("sweep", "sweep")
+        self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+        self._folder = home.runs() / f"{self._id}-{self._name}"
+        self._composed, self._store, self._command = composed, store, command
+        self._workers = settings[0].jobs or len(os.sched_getaffinity(0))
+        self._labels = _varying(composed)
+
+    def run(self) -> int:
+        """Train all, print and record the table, return the exit status."""
+        recorder = SweepRecorder(
+            self._store, self._folder, self._name, self._id,
+            {"runs": len(self._composed)}, {"command": self._command},
+        )  # fmt: skip
+        try:
+            with recorder:
+                outcome = self._run_children(recorder.run_id)
+                self._set_right(outcome)
+                rows = [
+                    _row(result, label)
+                    for result, label in zip(outcome.results, self._labels, strict=True)
+                ]
+                statuses = [result.status for result in outcome.results]
+                recorder.summarise(rows, statuses, outcome.interrupted)
+        except StoreError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return REFUSED
+        _print_table(rows, self._labels[0])
+        print(f"sweep {self._name} ({self._id}): {self._folder}")
+        if outcome.interrupted:
+            return INTERRUPTED
+        return FINISHED if set(statuses) == {"FINISHED"} else SOME_FAILED
+
+    def _run_children(self, parent_run_id: str) -> Outcome:
+        tags = sweep_tags(self._name, self._id) | {"command": self._command}
+        jobs = []
+        for index, (one, label) in enumerate(zip(self._composed, self._labels, strict=True)):
+            request = _request(one, self._store, self._folder, tags, parent_run_id)
+            name = " ".join(f"{key}={value}" for key, value in label.items())
+            jobs.append(Job(index, name, request))
+        with display(jobs) as view:
+
+            def on_event(event: Event) -> None:
+                if event.kind == "report" and isinstance(event.value, Progress):
+                    view.update(event.job.index, event.value)
+                elif event.kind == "ended":
+                    view.finished(event.job.index, event.value)
+
+            return run_jobs(jobs, worker.run_job, self._workers, worker.PRELOAD, on_event)
+
+    def _set_right(self, outcome: Outcome) -> None:
+        """Record the end of runs whose own process had no time to."""
+        for result in outcome.results:
+            folder = result.job.payload.folder
+            if result.run_id is None or read_status(folder).get("status") != "RUNNING":
+                continue
+            status: Literal["KILLED", "FAILED"] = (
+                "KILLED" if result.status == "KILLED" else "FAILED"
+            )
+            try:
+                set_status(self._store, result.run_id, status, result.error, folder)
+            except StoreError as error:
+                print(f"warning: {error}", file=sys.stderr)
+
+
+def _row(result: Result, label: Mapping[str, object]) -> dict[str, object]:
+    metrics = result.value or {}
+    return {
+        **label,
+        "return": metrics.get(SCORE),
+        "with noise": metrics.get(_STOCHASTIC),
+        "status": result.status,
+        "seconds": round(result.seconds, 1),
+        "run_id": result.run_id,
+        "error": result.error,
+    }
+
+
+def _print_table(rows: Sequence[Mapping[str, object]], label: Mapping[str, object]) -> None:
+    columns = [*label, "return", "with noise", "status", "seconds"]
+    if any(row["error"] for row in rows):
+        columns.append("error")
+    print("\nreturn: mean of the final evaluation, policy without and with its noise")
+    summary_table(rows, columns)
+
+
+def _varying(composed: Sequence[Composed]) -> list[dict[str, object]]:
+    """Return, per run, the words and settings in which the runs differ; the seed always.
+
+    Settings below an axis whose word differs are left out: the word says it.
+    """
+    flat = [worker.flatten(config, set(words)) | dict(words) for config, words in composed]
+    keys = list(dict.fromkeys(key for one in flat for key in one))
+    differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+    words = [axis for axis in _AXES if axis in differing]
+    if len(composed) == 1:
+        words = [axis for axis in _AXES if axis in flat[0]]
+    others = [
+        key
+        for key in differing
+        if key != "seed" and key not in words and key.partition(".")[0] not in words
+    ]
+    return [{key: one.get(key) for key in [*words, *others, "seed"]} for one in flat]

@@ -1,0 +1,153 @@
+"""One run from its settings to its record: what happens inside the process of a job."""
+
+import time
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from gausspg import factory, tracking, trainer, video
+from gausspg.child import Job, Report, Started
+from gausspg.envs.environment import Environment
+from gausspg.policies.base import Policy
+from gausspg.progress import Progress
+from gausspg.settings import Settings, check
+from gausspg.streams import Streams
+from gausspg.tracking import Recorder, Store
+from gausspg.trainer import Trainer
+
+PRELOAD = (*tracking.PRELOAD, "hydra", "gausspg.worker")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run to be done; picklable.
+
+    Attributes:
+        config: the resolved configuration, plain values.
+        words: axis -> word, as on the command line.
+        name: for people.
+        folder: of the run, made when it begins.
+        tags: of the MLflow run.
+        store: where it is recorded.
+        parent_run_id: the sweep's run, if it belongs to one.
+    """
+
+    config: Mapping[str, Any]
+    words: Mapping[str, str]
+    name: str
+    folder: Path
+    tags: Mapping[str, str]
+    store: Store
+    parent_run_id: str | None
+
+
+def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
+    """Build everything a run consists of once, and throw it away.
+
+    Raises:
+        SettingsError: what would stop the run before its first step, in one line.
+    """
+    settings = check(config)
+    environment = factory.build_environment(settings)
+    streams = Streams(settings.seed)
+    policy = factory.build_policy(factory.policy_spec(settings, environment), streams)
+    device = factory.build_device(settings)
+    factory.build_learner(settings, environment, policy, streams, device)
+
+
+def run_job(job: Job, report: Report) -> dict[str, float]:
+    """Do the run in `job.payload`; see `run`."""
+    return run(job.payload, report)
+
+
+def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
+    """Train, record, and return the metrics of the final evaluation.
+
+    Args:
+        request: what to do.
+        report: receives `Started` and then a `Progress` after every iteration.
+
+    Raises:
+        SettingsError: see `refuse_what_cannot_work`; nothing is recorded.
+        StoreError: the run cannot be recorded; nothing is left behind.
+        NonFiniteError, OSError: training cannot go on; the run is recorded as FAILED.
+    """
+    settings = check(request.config)
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(True)
+    device = factory.build_device(settings)
+    environment = factory.build_environment(settings)
+    streams = Streams(settings.seed)
+    spec = factory.policy_spec(settings, environment)
+    policy = factory.build_policy(spec, streams).to(device)
+    learner = factory.build_learner(settings, environment, policy, streams, device)
+    parameters = dict(request.words) | flatten(request.config, skip=set(request.words))
+    with Recorder(
+        request.store, request.folder, request.name, parameters, request.tags, request.parent_run_id
+    ) as recorder:
+        report(Started(recorder.run_id))
+        recorder.text("config.yaml", yaml.safe_dump(dict(request.config), sort_keys=False))
+        loop = Trainer(settings, environment, policy, spec, learner, streams, request.folder)
+        metrics = _train(loop, settings, recorder, report)
+        for name in (trainer.FINAL, trainer.BEST):
+            recorder.artifact(request.folder / name)
+        _animate(recorder, policy, environment, settings)
+    return metrics
+
+
+def _train(
+    loop: Trainer, settings: Settings, recorder: Recorder, report: Callable[[Any], None]
+) -> dict[str, float]:
+    begin = time.perf_counter()
+    metrics: dict[str, float] = {}
+    latest: float | None = None
+    for step, metrics in loop.run():
+        recorder.log(step, metrics)
+        latest = metrics.get("train/return_mean", latest)
+        rate = step / (time.perf_counter() - begin)
+        report(Progress(step, settings.steps, rate, latest))
+    return metrics
+
+
+def _animate(
+    recorder: Recorder, policy: Policy, environment: Environment, settings: Settings
+) -> None:
+    if settings.video.frames == 0:
+        return
+    path = recorder.folder / "policy.gif"
+    try:
+        video.save_animation(
+            path, policy, environment, settings.evaluation.seed, settings.video.frames,
+            settings.video.width,
+        )  # fmt: skip
+    except Exception as error:
+        # A machine that cannot draw must not cost a training; the run says that it has no picture.
+        reason = " ".join(str(error).split())
+        warnings.warn(f"no animation of {environment.id}: {reason}", stacklevel=2)
+        recorder.set_tag("no_animation", reason)
+        return
+    recorder.artifact(path)
+
+
+def flatten(config: Mapping[str, Any], skip: Collection[str] = ()) -> dict[str, Any]:
+    """Return nested settings with dotted names; a name in `skip` is left to the caller's own value.
+
+    An axis's word stands under the axis's name (`variance`), its settings below it
+    (`variance.min_std`).
+    """
+    flat: dict[str, Any] = {}
+
+    def walk(node: Mapping[str, Any], prefix: str) -> None:
+        for key, value in node.items():
+            if isinstance(value, Mapping) and value:
+                walk(value, f"{prefix}{key}.")
+            elif f"{prefix}{key}" not in skip:
+                flat[f"{prefix}{key}"] = value
+
+    walk(config, "")
+    return flat

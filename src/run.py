@@ -1,0 +1,92 @@
+"""Train one policy, or with -m many, and record every run in MLflow.
+
+    python src/run.py                                       one run with the defaults
+    python src/run.py variance=full squash=tanh env=pendulum seed=3
+    python src/run.py -m variance=fixed,learned seed=0,1,2  a sweep, on all cores
+    python src/run.py +sweep=NAME                           a sweep file of sweeps/
+
+Hydra composes the configuration of every run first; all of them are checked before any is trained.
+Exit status: 0 all runs finished, 1 some did not, 2 nothing was done because a setting is wrong,
+130 interrupted.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+ROOT = Path(__file__).resolve().parent.parent
+# Torch, MLflow and the package are imported where they are needed: tab completion runs this file.
+
+os.environ.setdefault("GAUSSPG_ROOT", str(ROOT))
+# Hydra would print its own report of an error and leave with status 1.
+os.environ["HYDRA_FULL_ERROR"] = "1"
+
+_composed: list[tuple[dict[str, Any], dict[str, str]]] = []
+
+
+@hydra.main(config_path="../conf", config_name="config", version_base="1.3")
+def compose(config: DictConfig) -> float | None:
+    """Collect the configuration of one run; run it at once where Hydra waits for its score."""
+    OmegaConf.set_readonly(config, True)
+    # A value nobody gave stays ???, and is refused with the other wrong ones.
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    assert isinstance(plain, dict)
+    named = {str(key): value for key, value in plain.items()}
+    choices = HydraConfig.get().runtime.choices
+    words = {
+        str(axis): str(word) for axis, word in choices.items() if word and "hydra/" not in axis
+    }
+    if _hydra_only_composes():
+        _composed.append((named, words))
+        return None
+    from gausspg.launch import launch_one
+
+    return launch_one(named, words)
+
+
+def _hydra_only_composes() -> bool:
+    """Tell whether the plain launcher and sweeper are at work, here and one job after the other.
+
+    Others (joblib, submitit, an optimiser) call for each job where it is to run and may want its
+    result.
+    """
+    hydra_config = HydraConfig.get()
+    targets = (hydra_config.launcher._target_, hydra_config.sweeper._target_)
+    return all(target.startswith("hydra._internal.core_plugins.") for target in targets)
+
+
+def main() -> int:
+    """Compose, check, train; return the exit status."""
+    try:
+        compose()
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"error: {_in_one_line(error)}", file=sys.stderr)
+        return 2
+    if not _composed:
+        return 0
+    from gausspg.launch import launch
+
+    return launch(_composed, command=["python", "src/run.py", *sys.argv[1:]])
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Say what Hydra or OmegaConf found wrong, without their advice on config files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    options = next((i for i, line in enumerate(lines) if line.startswith("Available options")), 0)
+    if options:
+        end = next(i for i, line in enumerate(lines) if line.startswith("Config search path"))
+        return f"{lines[0]}; it can be: {', '.join(lines[options + 1 : end])}"
+    if lines[0].startswith("Could not override"):
+        return f"{lines[0].rstrip('.')}: there is no such setting; --cfg job shows those there are"
+    return "; ".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
