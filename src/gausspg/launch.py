@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,7 +94,8 @@ def _request(
 
 def _run_single(composed: Composed, store: Store, command: str) -> int:
     request = _request(composed, store, home.runs(), {"command": command}, None)
-    job = Job(0, request.name, request)
+    label = _varying([composed])[0]
+    job = Job(0, " ".join(str(value) for value in label.values()), request)
     result = Result(job)
     begin = time.monotonic()
     with display([job]) as view:
@@ -116,8 +117,8 @@ def _run_single(composed: Composed, store: Store, command: str) -> int:
             result.status, result.error = "FAILED", str(error)
         result.seconds = time.monotonic() - begin
         view.finished(0, result)
-    label = _varying([composed])[0]
-    _print_table([_row(result, label)], label)
+    print(f"\n{request.name}")
+    _print_table([_row(result, {"seed": label["seed"]})], ["seed"])
     print(f"folder: {request.folder}\nrun id: {result.run_id}")
     return {"FINISHED": FINISHED, "KILLED": INTERRUPTED}.get(result.status, SOME_FAILED)
 
@@ -137,7 +138,7 @@ class _Sweep:
         self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
         self._folder = home.runs() / f"{self._id}-{self._name}"
         self._composed, self._store, self._command = composed, store, command
-        self._workers = settings[0].jobs or len(os.sched_getaffinity(0))
+        self._workers = settings[0].jobs or _cores()
         self._labels = _varying(composed)
 
     def run(self) -> int:
@@ -197,6 +198,11 @@ class _Sweep:
                 print(f"warning: {error}", file=sys.stderr)
 
 
+def _cores() -> int:
+    # Where it can be known, of this process and not of the machine.
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def _row(result: Result, label: Mapping[str, object]) -> dict[str, object]:
     metrics = result.value or {}
     return {
@@ -210,7 +216,7 @@ def _row(result: Result, label: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _print_table(rows: Sequence[Mapping[str, object]], label: Mapping[str, object]) -> None:
+def _print_table(rows: Sequence[Mapping[str, object]], label: Iterable[str]) -> None:
     columns = [*label, "return", "with noise", "status", "seconds"]
     if any(row["error"] for row in rows):
         columns.append("error")
@@ -228,7 +234,7 @@ def _varying(composed: Sequence[Composed]) -> list[dict[str, object]]:
     differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
     words = [axis for axis in _AXES if axis in differing]
     if len(composed) == 1:
-        words = [axis for axis in _AXES if axis in flat[0]]
+        words = ["env"]
     others = [
         key
         for key in differing

@@ -30,7 +30,7 @@ class _Data:
     targets: Tensor
     batch: Batch
 
-    def rows(self, index: Tensor) -> "_Data":
+    def rows(self, index: Tensor | slice) -> "_Data":
         batch = Batch(
             self.batch.latents[index], self.batch.weights[index], self.batch.log_probs[index]
         )
@@ -39,7 +39,11 @@ class _Data:
     def slices(self, size: int) -> Iterator["_Data"]:
         for first in range(0, len(self.targets), size):
             # Slices are views: rows are gathered once per epoch, not once per minibatch.
-            yield self.rows(slice(first, first + size))  # type: ignore[arg-type]
+            yield self.rows(slice(first, first + size))
+
+    def sample(self, about: int) -> "_Data":
+        # An odd stride: rows alternate between the environments, whose number is mostly even.
+        return self.rows(slice(None, None, len(self.targets) // about | 1))
 
 
 class OnPolicy(Learner):
@@ -228,14 +232,13 @@ class OnPolicy(Learner):
 
     @torch.no_grad()
     def _kl(self, data: _Data) -> float:
-        head = next(data.slices(_METRIC_ROWS))
-        log_ratio = self._policy(head.observations).log_prob(head.batch.latents)
-        return approximate_kl(log_ratio - head.batch.log_probs)
+        sample = data.sample(_METRIC_ROWS)
+        log_probs = self._policy(sample.observations).log_prob(sample.batch.latents)
+        return approximate_kl(log_probs - sample.batch.log_probs)
 
     @torch.no_grad()
     def _policy_metrics(self, data: _Data) -> dict[str, float]:
-        stride = max(1, len(data.targets) // _METRIC_ROWS)
-        sample = data.rows(slice(None, None, stride))  # type: ignore[arg-type]
+        sample = data.sample(_METRIC_ROWS)
         distribution = self._policy(sample.observations)
         log_ratio = distribution.log_prob(sample.batch.latents) - sample.batch.log_probs
         measured = {
