@@ -78,16 +78,18 @@ def _signature(target: type) -> tuple[dict[str, Any], list[str]]:
 def _check(value: Any, hint: Any, name: str) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
     try:
-        return adapter.validate_python(value)
+        # true is no number, though Python counts it among them.
+        return adapter.validate_python(value, strict=isinstance(value, bool))
     except ValidationError as error:
         raise SettingsError(describe(error, name)) from error
 
 
 def describe(error: ValidationError, name: str = "") -> str:
     """Say in one line which setting is wrong and what it should be."""
-    first = error.errors(include_url=False)[0]
+    # Of the branches of a union, the one that got furthest into the value knows best.
+    first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))
     # Positions in a list belong to the name; the branches of a union, also in `loc`, do not.
     place = [str(part) for part in first["loc"] if not name or isinstance(part, int)]
     full_name = ".".join([name, *place] if name else place)
     reason = first["msg"].replace("Input should be ", "should be ")
-    return f"{full_name}={first['input']}: {reason}"
+    return " ".join(f"{full_name}={first['input']}: {reason}".split())

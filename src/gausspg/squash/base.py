@@ -34,7 +34,8 @@ class Squash(nn.Module, ABC):
 
     def __init__(self, *, low: Tensor, high: Tensor) -> None:
         super().__init__()
-        bounded = torch.isfinite(low) & torch.isfinite(high)
+        # The difference too: bounds of +-3e38 mean "unbounded" and overflow here.
+        bounded = torch.isfinite(low) & torch.isfinite(high) & torch.isfinite(high - low)
         if self.needs_bounds and not bounded.all():
             word = type(self).__module__.rpartition(".")[2]
             raise ValueError(

@@ -1,0 +1,147 @@
+"""The words of `conf/`, parts built from them, and distances in standard errors."""
+
+from itertools import pairwise, product
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from scipy import integrate, stats
+
+from gausspg.actions import BoxActions, to_plain
+from gausspg.build import build
+from gausspg.factory import build_policy
+from gausspg.streams import Streams
+from gausspg.variance.base import Shape
+
+torch.set_num_threads(1)  # the bits of a result depend on the number of threads
+
+CONF = Path(__file__).parents[1] / "conf"
+
+# Every (variance, squash) pair that must be refused. All others must work.
+REFUSED_PAIRS = {("full", "clip_mass"), ("full_global", "clip_mass")}
+
+
+def _load(axis, word):
+    node = OmegaConf.to_container(OmegaConf.load(CONF / axis / f"{word}.yaml"))
+    return node.get(axis, node)  # a global package names its axis inside
+
+
+def _words(axis, key="_target_"):
+    found = sorted(path.stem for path in (CONF / axis).glob("*.yaml"))
+    return [word for word in found if key in _load(axis, word)]
+
+
+def pytest_generate_tests(metafunc):
+    """Parametrise by what lies in `conf/`: a new file there is tested without editing a list."""
+    discovered = {
+        "variance_word": _words("variance"),
+        "bounded_word": _words("variance", "initial_std"),
+        "trunk_word": _words("variance", "trunk"),
+        "squash_word": _words("squash"),
+        "pair": [
+            pair
+            for pair in product(_words("variance"), _words("squash"))
+            if pair not in REFUSED_PAIRS
+        ],
+    }
+    for name, values in discovered.items():
+        if name in metafunc.fixturenames:
+            ids = ["-".join(value) for value in values] if name == "pair" else values
+            metafunc.parametrize(name, values, ids=ids)
+
+
+@pytest.fixture
+def refused_pairs():
+    return REFUSED_PAIRS
+
+
+@pytest.fixture
+def load():
+    """Return a function (axis, word) -> settings node of `conf/<axis>/<word>.yaml`."""
+    return _load
+
+
+@pytest.fixture
+def make_squash():
+    """Return a function that builds a squash from its word and bounds, in float64."""
+
+    def make(word, low=-1.0, high=1.0, dims=1):
+        bounds = {"low": torch.full((dims,), low), "high": torch.full((dims,), high)}
+        return build(_load("squash", word), "squash", **bounds).double()
+
+    return make
+
+
+@pytest.fixture
+def make_variance():
+    """Return a function that builds a variance mode from its word and changed settings."""
+
+    def make(word, dims=3, hidden=(64, 64), **settings):
+        return build(
+            _load("variance", word) | settings,
+            "variance",
+            shape=Shape(5, dims, hidden, "tanh"),
+            generator=torch.Generator().manual_seed(1),
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_policy():
+    """Return a function that builds a Gaussian policy from words, as a run does."""
+
+    def make(variance, squash="none", *, dims=3, bound=1.0, seed=0, hidden=(64, 64), **settings):
+        spec = {
+            "policy": _load("policy", "gaussian") | {"hidden": list(hidden)},
+            "variance": _load("variance", variance) | settings,
+            "squash": _load("squash", squash),
+            "env_id": "Test-v0",
+            "observation_dim": 5,
+            "normalise_observation": False,
+            "actions": to_plain(BoxActions((-bound,) * dims, (bound,) * dims)),
+        }
+        return build_policy(spec, Streams(seed))
+
+    return make
+
+
+@pytest.fixture
+def observations():
+    return torch.randn(64, 5, generator=torch.Generator().manual_seed(7))
+
+
+@pytest.fixture
+def in_se():
+    """Return a function: largest distance of the samples' mean from `truth`, in standard errors.
+
+    Samples lie along the first axis. A test that accepts a truth within a few standard errors also
+    shows, at more than 10, something that it rejects: otherwise the samples would be too few.
+    """
+
+    def distance(samples, truth):
+        samples = samples.detach()
+        standard_error = samples.std(0) / len(samples) ** 0.5
+        return float(((samples.mean(0) - truth).abs() / standard_error).max())
+
+    return distance
+
+
+@pytest.fixture
+def gaussian_mean():
+    """Return a function: E f(u), u ~ N(mean, std^2), by quadrature between the kinks of f.
+
+    f maps a float64 array `[n]` to `[..., n]`.
+    """
+
+    def expectation(f, mean, std, kinks=()):
+        edges = [mean + std * z for z in (-12.0, -6.0, -3.0, -1.0, 1.0, 3.0, 6.0, 12.0)]
+        edges = sorted({*edges, *(k for k in kinks if edges[0] < k < edges[-1])})
+        pieces = [
+            integrate.fixed_quad(lambda u: stats.norm.pdf(u, mean, std) * f(u), low, high, n=60)[0]
+            for low, high in pairwise(edges)
+        ]
+        return sum(pieces)
+
+    return expectation
