@@ -69,6 +69,12 @@ def main() -> int:
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {_in_one_line(error)}", file=sys.stderr)
         return 2
+    except ValueError as error:
+        # Of all values of an axis, null alone gets no exception of Hydra's own.
+        if "Config group override" not in str(error):
+            raise
+        print(f"error: {error}; ~AXIS leaves an axis out", file=sys.stderr)
+        return 2
     if not _composed:
         return 0
     from gausspg.launch import launch

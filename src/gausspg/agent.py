@@ -81,18 +81,20 @@ def load(source: str | Path, tracking_uri: str | None = None, name: str = "final
         ValueError: the file is not a policy of this package.
     """
     content = checkpoints.load(_locate(source, tracking_uri, name))
-    if not {"spec", "state_dict"} <= content.keys():
-        raise ValueError(f"{source} holds no policy: pass final.pt or best.pt of a run")
-    policy = build_policy(content["spec"], Streams(0))
-    policy.load_state_dict(content["state_dict"])
-    return Agent(policy.eval(), from_plain(content["spec"]["actions"]))
+    try:
+        policy = build_policy(content["spec"], Streams(0))
+        policy.load_state_dict(content["state_dict"])
+        return Agent(policy.eval(), from_plain(content["spec"]["actions"]))
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        # What a file of tensors and plain values lacks for a policy shows in many ways.
+        raise ValueError(f"{source} holds no policy: pass final.pt or best.pt of a run") from error
 
 
 def _locate(source: str | Path, tracking_uri: str | None, name: str) -> Path:
     path = Path(source)
     if path.is_file():
         return path
-    if path.suffix:
+    if path.suffix or len(path.parts) > 1:
         raise FileNotFoundError(f"there is no policy file {path}")
     # Only here: a policy in a file needs no MLflow.
     from gausspg.tracking import artifact_file, default_uri

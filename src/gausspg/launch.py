@@ -30,6 +30,7 @@ Composed = tuple[Mapping[str, Any], Mapping[str, str]]
 
 SCORE = "eval/final_deterministic_return_mean"
 _STOCHASTIC = "eval/final_stochastic_return_mean"
+_BEST = "eval/best_deterministic_return_mean"
 _AXES = ("env", "policy", "variance", "squash", "estimator", "learner")
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -209,6 +210,7 @@ def _row(result: Result, label: Mapping[str, object]) -> dict[str, object]:
         **label,
         "return": metrics.get(SCORE),
         "with noise": metrics.get(_STOCHASTIC),
+        "best": metrics.get(_BEST),
         "status": result.status,
         "seconds": round(result.seconds, 1),
         "run_id": result.run_id,
@@ -217,10 +219,13 @@ def _row(result: Result, label: Mapping[str, object]) -> dict[str, object]:
 
 
 def _print_table(rows: Sequence[Mapping[str, object]], label: Iterable[str]) -> None:
-    columns = [*label, "return", "with noise", "status", "seconds"]
+    columns = [*label, "return", "with noise", "best", "status", "seconds"]
     if any(row["error"] for row in rows):
         columns.append("error")
-    print("\nreturn: mean of the final evaluation, policy without and with its noise")
+    print(
+        "\nmean return of the last policy, of the same with its noise, and of the best one during "
+        "training;\non fresh episodes"
+    )
     summary_table(rows, columns)
 
 

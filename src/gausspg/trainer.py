@@ -5,6 +5,7 @@ A run is cut into segments at its checkpoints. Each segment begins with new envi
 checkpoint cannot hold. The checkpoint interval is thereby part of what identifies a run.
 """
 
+import copy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ class Trainer:
     def run(self) -> Iterator[tuple[int, Metrics]]:
         """Train to the end of the budget, yielding (step, metrics) after every iteration.
 
-        The last pair holds the final evaluation.
+        The last pair holds the evaluation at the end.
 
         Raises:
             NonFiniteError: an observation, reward or gradient is not finite; the message names the
@@ -82,9 +83,20 @@ class Trainer:
             self._segment += 1
             self._save_checkpoint()
         self._save_policy(FINAL)
-        metrics = self._evaluate(self._settings.evaluation.final_episodes, "final_")
-        self._keep_if_best(metrics["eval/final_deterministic_return_mean"])
-        yield self.step, metrics
+        yield self.step, self._evaluate_at_the_end()
+
+    def _evaluate_at_the_end(self) -> Metrics:
+        """Evaluate the final policy, and the best one by the evaluations during training.
+
+        On episodes that no choice was made on: the best of several looks better than it is on
+        those by which it was chosen.
+        """
+        number, fresh = self._settings.evaluation.final_episodes, self._settings.evaluation.seed + 1
+        best = copy.deepcopy(self._policy)
+        best.load_state_dict(checkpoints.load(self._folder / BEST)["state_dict"])
+        return self._evaluate(self._policy, number, fresh, "final_") | self._evaluate(
+            best, number, fresh, "best_"
+        )
 
     def _run_segment(self) -> Iterator[tuple[int, Metrics]]:
         settings = self._settings
@@ -101,21 +113,22 @@ class Trainer:
                 iteration = self._learner.iterate(env, self._iteration, self.step / settings.steps)
                 seconds = time.perf_counter() - begin
                 due = _crosses(self.step, iteration.steps, settings.evaluation.interval)
+                due |= self.step + iteration.steps >= settings.steps
                 self.step += iteration.steps
                 self._iteration += 1
                 metrics = iteration.metrics | _summarise(iteration)
                 metrics["time/steps_per_second"] = iteration.steps / seconds
                 metrics["time/env_share"] = (env.seconds_in_step - in_step) / seconds
-                if due and self.step < settings.steps:
-                    metrics |= self._evaluate(settings.evaluation.episodes, "")
+                if due:
+                    number, seed = settings.evaluation.episodes, settings.evaluation.seed
+                    metrics |= self._evaluate(self._policy, number, seed, "")
                     self._keep_if_best(metrics["eval/deterministic_return_mean"])
                 yield self.step, metrics
 
-    def _evaluate(self, episodes: int, prefix: str) -> Metrics:
-        seed = self._settings.evaluation.seed
+    def _evaluate(self, policy: Policy, episodes: int, seed: int, prefix: str) -> Metrics:
         metrics: Metrics = {}
         for name, deterministic in (("deterministic", True), ("stochastic", False)):
-            result = evaluate(self._policy, self._environment, seed, episodes, deterministic)
+            result = evaluate(policy, self._environment, seed, episodes, deterministic)
             metrics |= result.metrics(f"eval/{prefix}{name}")
         return metrics
 

@@ -11,8 +11,8 @@ import torch
 import yaml
 
 from gausspg import factory, tracking, trainer, video
-from gausspg.child import Job, Report, Started
 from gausspg.envs.environment import Environment
+from gausspg.jobs.child import Job, Report, Started
 from gausspg.policies.base import Policy
 from gausspg.progress import Progress
 from gausspg.settings import Settings, check
@@ -127,7 +127,7 @@ def _animate(
         )  # fmt: skip
     except Exception as error:
         # A machine that cannot draw must not cost a training; the run says that it has no picture.
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()) or type(error).__name__
         warnings.warn(f"no animation of {environment.id}: {reason}", stacklevel=2)
         recorder.set_tag("no_animation", reason)
         return

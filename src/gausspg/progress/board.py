@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gausspg.child import Job
-from gausspg.pool import Result
+from gausspg.jobs.child import Job
+from gausspg.jobs.pool import Result
 
 
 @dataclass(frozen=True)

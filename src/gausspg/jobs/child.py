@@ -1,7 +1,6 @@
 """The child's half of `gausspg.jobs`: what happens inside the process of one job.
 
-Apart, so that a fork server can import it without the parent's half, and because the two talk only
-through the messages defined here.
+Apart from the parent's half, `pool`: the two talk only through the messages defined here.
 """
 
 import gc

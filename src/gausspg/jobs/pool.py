@@ -14,8 +14,8 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
-from gausspg import child
-from gausspg.child import Job, Report, Started, one_line
+from gausspg.jobs import child
+from gausspg.jobs.child import Job, Report, Started, one_line
 
 Status = Literal["FINISHED", "FAILED", "KILLED", "NOT_STARTED"]
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gausspg.child import Job, Report, Started
-from gausspg.pool import Event, Pool, Result, Status, context
+from gausspg.jobs.child import Job, Report, Started
+from gausspg.jobs.pool import Event, Pool, Result, Status, context
 from gausspg.termination import requests_noted
 
 __all__ = ["Event", "Job", "Outcome", "Report", "Result", "Started", "Status", "run_jobs"]

@@ -18,9 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gausspg.board import Board, Progress, clock, parts, printable
-from gausspg.child import Job
-from gausspg.pool import Result
+from gausspg.jobs.child import Job
+from gausspg.jobs.pool import Result
+from gausspg.progress.board import Board, Progress, clock, parts, printable
 
 __all__ = ["Display", "Progress", "clock", "display", "summary_table"]
 
