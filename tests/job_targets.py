@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gausspg.child import Job, Report, Started
+from gausspg.jobs.child import Job, Report, Started
 from gausspg.termination import Terminated
 from gausspg.tracking import Recorder, open_store
 

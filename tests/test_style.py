@@ -19,10 +19,11 @@ def test_the_commands_of_pre_commit_pass(command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_key_in_conf_has_a_comment() -> None:
+def test_every_yaml_key_has_a_comment() -> None:
     silent = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
-        for path in sorted((ROOT / "conf").glob("**/*.yaml"))
+        for folder in ("conf", "sweeps")
+        for path in sorted((ROOT / folder).glob("**/*.yaml"))
         for line in path.read_text().splitlines()
         if _is_setting(line) and "#" not in line
     ]

@@ -1,5 +1,6 @@
 """One run from its settings to its record: what happens inside the process of a job."""
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
@@ -79,6 +80,8 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     """
     settings = check(request.config)
     torch.set_num_threads(settings.threads)
+    # Without it cuBLAS refuses to work deterministically; it is read when CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     device = factory.build_device(settings)
     environment = factory.build_environment(settings)
