@@ -95,4 +95,8 @@ def _in_one_line(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        # Before any run began; a run that is interrupted records that itself.
+        sys.exit(130)

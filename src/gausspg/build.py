@@ -92,4 +92,6 @@ def describe(error: ValidationError, name: str = "") -> str:
     place = [str(part) for part in first["loc"] if not name or isinstance(part, int)]
     full_name = ".".join([name, *place] if name else place)
     reason = first["msg"].replace("Input should be ", "should be ")
+    if first["type"] == "extra_forbidden":
+        reason = "there is no such setting; --cfg job shows those there are"
     return " ".join(f"{full_name}={first['input']}: {reason}".split())

@@ -74,7 +74,11 @@ def launch_one(config: Mapping[str, Any], words: Mapping[str, str]) -> float:
 def _check_all(composed: Sequence[Composed]) -> list[Settings]:
     for config, _ in composed:
         worker.refuse_what_cannot_work(config)
-    return [check(config) for config, _ in composed]
+    settings = [check(config) for config, _ in composed]
+    for name in ("tracking", "jobs", "sweep_name"):
+        if any(getattr(one, name) != getattr(settings[0], name) for one in settings):
+            raise SettingsError(f"{name} differs between the runs of one sweep: give one value")
+    return settings
 
 
 def _open(settings: Settings) -> Store:

@@ -5,9 +5,9 @@ checked when `gausspg.build` builds them. What belongs to no axis is checked her
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gausspg.build import SettingsError, describe
 from gausspg.ranges import Count, Fraction, Natural
@@ -32,7 +32,7 @@ class TrackingSettings(_Strict):
     """Where runs are recorded."""
 
     uri: str | None
-    experiment: str
+    experiment: Annotated[str, Field(min_length=1)]
 
 
 class VideoSettings(_Strict):

@@ -1,6 +1,7 @@
 """A short animation of a policy, for eyes that browse the runs."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,10 @@ def save_animation(
     # Frames are drawn off screen; without this SDL looks for a display and complains.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     device = policy.normaliser.mean.device
-    env = environment.make(render=True)
+    with warnings.catch_warnings():
+        # An environment that cannot render is warned of in colour; the run tells it in plain words.
+        warnings.simplefilter("ignore")
+        env = environment.make(render=True)
     images: list[Image.Image] = []
     try:
         episode_seed = int(Streams(seed).numpy("evaluation_environment", 0).integers(2**31))

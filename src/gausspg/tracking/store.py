@@ -5,6 +5,7 @@ Several processes that meet a fresh sqlite database destroy it: each begins to c
 that children use without another look.
 """
 
+import importlib
 import os
 import socket
 import sqlite3
@@ -59,6 +60,8 @@ def open_store(uri: str | None, root: Path, experiment: str) -> Store:
     home = database.parent if database else root
     try:
         home.mkdir(parents=True, exist_ok=True)
+        # Seconds of importing, on a busy machine many: not while others wait for the lock.
+        importlib.import_module("mlflow.tracking")
         with FileLock(home / ".mlflow.lock", timeout=_LOCK_SECONDS):
             _check_reachable(uri, database)
             artifact_root = None if _is_server(uri) else str(home / "artifacts")
