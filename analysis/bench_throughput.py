@@ -34,6 +34,7 @@ from gausspg.envs.batch import BatchedEnv
 from gausspg.streams import Streams
 
 ROOT = Path(__file__).resolve().parent.parent
+ENV_ID = "BipedalWalker-v3"
 ENVS, STEPS, EPOCHS, ROWS, WARM_UP = 32, 256, 10, 1024, 1
 OVERRIDES = [
     "env=bipedal_walker", f"env.num_envs={ENVS}", f"learner.rollout_steps={STEPS}",
@@ -59,7 +60,7 @@ class Loop:
         self._learner = factory.build_learner(chosen, self._environment, policy, streams, device)
         self._env = BatchedEnv(self._environment, _seeds())
         self._env.reset()
-        self._bare = [gym.make("BipedalWalker-v3") for _ in range(ENVS)]
+        self._bare = [gym.make(ENV_ID, disable_env_checker=True) for _ in range(ENVS)]
         self._bare_seeds = _seeds()
         for env, seeds in zip(self._bare, self._bare_seeds, strict=True):
             env.reset(seed=int(seeds.integers(2**31)))
@@ -77,7 +78,7 @@ class Loop:
         """One iteration, rollout and update; return its steps per second."""
         self._actions.clear()
         begin = time.perf_counter()
-        self._learner.iterate(self._env, self._iteration, 0.0)
+        self._learner.iterate(self._env, self._iteration, 0.0, sys.maxsize)
         self._iteration += 1
         return ENVS * STEPS / (time.perf_counter() - begin)
 
@@ -106,7 +107,9 @@ def sb3_iterations() -> Callable[[], float]:
         def _on_step(self) -> bool:
             return True
 
-    envs = VecNormalize(DummyVecEnv([lambda: gym.make("BipedalWalker-v3")] * ENVS), gamma=0.99)
+    envs = VecNormalize(
+        DummyVecEnv([lambda: gym.make(ENV_ID, disable_env_checker=True)] * ENVS), gamma=0.99
+    )
     model = PPO(
         "MlpPolicy", envs, n_steps=STEPS, batch_size=ROWS, n_epochs=EPOCHS, seed=0, device="cpu",
         policy_kwargs={"net_arch": [64, 64]},
@@ -184,7 +187,7 @@ def measure_recording(turns: int) -> None:
 
 
 def measure_sweep(jobs: int) -> None:
-    """Print what a further job costs, and 8 jobs on all cores against their summed time."""
+    """Print what a further job costs, and some jobs on all cores against their summed time."""
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
@@ -195,18 +198,21 @@ def measure_sweep(jobs: int) -> None:
         ]  # fmt: skip
         subprocess.run(command, env=environment, check=True, capture_output=True)
         wall = time.perf_counter() - begin
-        starts, seconds = [], []
+        firsts, ends, seconds = [], [], []
         for status in Path(folder).glob("runs/*sweep*/*/status.json"):
             record = json.loads(status.read_text())
             metrics = [json.loads(line) for line in (status.parent / "metrics.jsonl").open()]
             first = metrics[0]
             taken = first["step"] / first["metrics"]["time/steps_per_second"]
-            starts.append(first["time"] - taken - record["started"])
+            firsts.append(first["time"] - taken)
+            ends.append(record["ended"])
             seconds.append(record["ended"] - record["started"])
     summed = sum(seconds)
+    # Of a job that took the place of another: from that one's end to its own first step.
+    starts = [step - end for step, end in zip(sorted(firsts)[cores:], sorted(ends), strict=False)]
     print(f"{jobs} jobs on {cores} cores: {wall:.1f} s, summed time of the jobs {summed:.1f} s")
     print(f"  wall / (summed / cores) = {wall / (summed / cores):.2f}")
-    print(f"  from a run's record to its first environment step: {_spread(starts)} s")
+    print(f"  from the end of a job to the next one's first environment step: {_spread(starts)} s")
 
 
 def _spread(values: list[float]) -> str:

@@ -21,7 +21,6 @@ from gausspg import home
 from gausspg.tracking import default_uri, find_runs, metric_history
 
 TRAINING, FINAL = "train/return_mean", "eval/final_deterministic_return_mean"
-_AXES = ("param.env", "param.variance", "param.squash", "param.estimator", "param.learner")
 _BINS = 100
 
 
@@ -31,13 +30,18 @@ def load(uri: str, sweep: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
         SystemExit: there is no finished run of such a sweep.
     """
-    runs = find_runs(uri, sweep=sweep, status="FINISHED")
-    if runs.empty:
+    runs = find_runs(uri, sweep=sweep)
+    runs = runs[runs["sweep_id"] == runs["sweep_id"].iloc[-1]] if len(runs) else runs
+    finished = runs[runs["status"] == "FINISHED"].copy()
+    if finished.empty:
         known = sorted(find_runs(uri)["sweep"].dropna().unique())
         raise SystemExit(f"no finished run of sweep {sweep}; there are: {', '.join(known) or '-'}")
-    runs = runs[runs["sweep_id"] == runs["sweep_id"].iloc[-1]].copy()
-    varying = [axis for axis in _AXES if axis in runs and runs[axis].nunique() > 1]
-    runs["cell"] = _cells(runs, varying or ["param.variance"])
+    if len(finished) < len(runs):
+        print(
+            f"warning: {len(runs) - len(finished)} of {len(runs)} runs are not finished: left out"
+        )
+    runs = finished
+    runs["cell"] = _cells(runs)
     points = metric_history(uri, runs["run_id"], [TRAINING, FINAL])
     points = points.merge(runs[["run_id", "cell", "param.seed"]], on="run_id")
     width = points["step"].max() / _BINS
@@ -49,8 +53,15 @@ def load(uri: str, sweep: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, pd.concat([pd.DataFrame(curves), pd.DataFrame(final)], ignore_index=True)
 
 
-def _cells(runs: pd.DataFrame, axes: list[str]) -> pd.Series:
-    columns = [runs[axis].fillna("-").astype(str) for axis in axes]
+def _cells(runs: pd.DataFrame) -> pd.Series:
+    """Name what differs between runs beside the seed; below an axis that differs, its word does."""
+    names = [name for name in map(str, runs) if name.startswith("param.") and name != "param.seed"]
+    differing = [name for name in names if runs[name].nunique(dropna=False) > 1]
+    shown = [
+        name for name in differing
+        if name.count(".") == 1 or ".".join(name.split(".")[:2]) not in differing
+    ]  # fmt: skip
+    columns = [runs[name].fillna("-").astype(str) for name in shown or ["param.estimator"]]
     return pd.Series([" ".join(words) for words in zip(*columns, strict=True)], index=runs.index)
 
 
@@ -59,15 +70,16 @@ def draw(ax: Axes, curves: pd.DataFrame) -> None:
     cells = list(dict.fromkeys(curves["cell"]))
     for cell, colour in zip(cells, sns.color_palette("colorblind", len(cells)), strict=True):
         mine = curves[(curves["cell"] == cell) & (curves["metric"] == TRAINING)]
-        table = mine.pivot(index="step", columns="param.seed", values="value").interpolate()
+        table = mine.pivot(index="step", columns="param.seed", values="value")
+        table = table.interpolate(limit_area="inside")
         steps = table.index.to_numpy() / 1e6
         for seed in table:
             ax.plot(steps, table[seed], color=colour, alpha=0.35, linewidth=0.8)
         count = table.shape[1]
-        mean = table.mean(axis=1)
+        present, mean = table.count(axis=1), table.mean(axis=1)
         ax.plot(steps, mean, color=colour, linewidth=2, label=f"{cell} ({count} seeds)")
         if count > 1:
-            half = stats.t.ppf(0.975, count - 1) * table.std(axis=1) / np.sqrt(count)
+            half = stats.t.ppf(0.975, present - 1) * table.std(axis=1) / np.sqrt(present)
             ax.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
         final = curves[(curves["cell"] == cell) & (curves["metric"] == FINAL)]
         ax.plot(final["step"] / 1e6, final["value"], "x", color=colour, markersize=6, clip_on=False)

@@ -131,7 +131,7 @@ class Run:
         metrics: dict[str, float] = {}
         with self.batch() as env:
             for iteration in range(number):
-                metrics = self.learner.iterate(env, iteration, done).metrics
+                metrics = self.learner.iterate(env, iteration, done, 10**9).metrics
         return metrics
 
     def trainer(self, folder: Path) -> Trainer:

@@ -52,9 +52,9 @@ def test_runtime_arguments_that_a_class_does_not_take_are_left_out(load):
 
 
 def test_values_arrive_as_they_are_set(learned):
-    mode = learned(initial_std=[0.1, 0.2, 0.3], trunk="separate")
+    mode = learned(initial_std=[0.3, 0.4, 0.5], trunk="separate")
     assert isinstance(mode, Learned)
-    assert mode.head.bias.exp().tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert mode.head.bias.exp().tolist() == pytest.approx([0.3, 0.4, 0.5])
     assert mode.trunk is not None
 
 
@@ -71,7 +71,7 @@ def test_values_arrive_as_they_are_set(learned):
         ({"std_map": "log"}, "variance.std_map=log: should be 'exp' or 'softplus'"),
         ({"trunk": "both"}, "variance.trunk=both: should be 'shared' or 'separate'"),
         ({"std": 0.5}, "variance.std is unknown: variance has initial_std, min_std, max_std, st"),
-        ({"initial_std": 5.0}, "variance.initial_std=5.0 must lie between variance.min_std=0.01"),
+        ({"initial_std": 5.0}, "variance.initial_std=5.0 must lie between variance.min_std=0.2"),
         ({"initial_std": [0.5] * 2}, "variance.initial_std has 2 entries and the action has 3"),
     ],
 )

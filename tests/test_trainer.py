@@ -59,7 +59,7 @@ def test_steps_and_evaluations_come_when_they_are_due(tmp_path: Path) -> None:
     _, record = train(tmp_path, "env=cartpole")
     assert [step for step, _ in record] == [*range(16, 193, 16), 192]
     during, final = "eval/deterministic_return_mean", "eval/final_stochastic_return_mean"
-    assert [step for step, metrics in record if during in metrics] == [96]
+    assert [step for step, metrics in record if during in metrics] == [96, 192]
     assert [final in metrics for _, metrics in record] == [False] * 12 + [True]
     shares = [metrics["time/env_share"] for _, metrics in record[:-1]]
     assert all(0.0 < share < 1.0 for share in shares)
@@ -194,7 +194,7 @@ def test_final_and_best_policies_are_kept(tmp_path: Path) -> None:
     assert equal(final["state_dict"], dict(run.policy.state_dict()))
     assert final["spec"] == run.spec
     during = next(m["eval/deterministic_return_mean"] for s, m in record if s == 96)
-    last = record[-1][1]["eval/final_deterministic_return_mean"]
+    last = record[-1][1]["eval/deterministic_return_mean"]
     best = checkpoints.load(tmp_path / "best.pt")
     assert equal(best["state_dict"], final["state_dict"]) == (last > during)
 
@@ -254,3 +254,16 @@ def test_a_full_disk_leaves_the_previous_checkpoint(
                 monkeypatch.setattr(os, "fsync", full)
     assert checkpoints.load(tmp_path / "checkpoint.pt")["step"] == 16
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("steps", [64, 70, 100])
+def test_a_run_ends_with_its_budget(tmp_path: Path, steps: int) -> None:
+    run = run_of(
+        "env=pendulum", *SMALL, "learner.rollout_steps=8", f"steps={steps}",
+        "evaluation.episodes=1", "evaluation.final_episodes=1",
+    )  # fmt: skip
+    trainer = run.trainer(tmp_path)
+    for _ in trainer.run():
+        pass
+    # Four environments are stepped together.
+    assert steps <= trainer.step < steps + 4

@@ -91,7 +91,7 @@ def describe(error: ValidationError, name: str = "") -> str:
     # Positions in a list belong to the name; the branches of a union, also in `loc`, do not.
     place = [str(part) for part in first["loc"] if not name or isinstance(part, int)]
     full_name = ".".join([name, *place] if name else place)
-    reason = first["msg"].replace("Input should be ", "should be ")
+    reason = first["msg"].replace("Input should be ", "should be ").removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         reason = "there is no such setting; --cfg job shows those there are"
     return " ".join(f"{full_name}={first['input']}: {reason}".split())

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 VARIABLE = "GAUSSPG_ROOT"
-"""Environment variable with the folder that holds `conf/`, `sweeps/` and `runs/`."""
+"""Environment variable with the folder in which `runs/` is kept; the clone otherwise."""
 
 
 def root() -> Path:
-    """Return the project's folder: `$GAUSSPG_ROOT`, else the clone this package lies in."""
+    """Return `$GAUSSPG_ROOT`, else the clone this package lies in."""
     named = os.environ.get(VARIABLE)
     return Path(named).absolute() if named else Path(__file__).resolve().parents[2]
 

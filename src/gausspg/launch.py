@@ -93,7 +93,7 @@ def _request(
     axis_words = [words[axis] for axis in _AXES if axis in words]
     name = "-".join([*axis_words, f"seed{config['seed']}"])
     # The time sorts the folders; the random end keeps apart what begins in the same second.
-    unique = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+    unique = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}"
     return worker.Request(config, words, name, folder / f"{unique}-{name}", tags, store, parent)
 
 
@@ -152,21 +152,23 @@ class _Sweep:
             self._store, self._folder, self._name, self._id,
             {"runs": len(self._composed)}, {"command": self._command},
         )  # fmt: skip
+        statuses: list[str] = []
         try:
-            with recorder:
+            with terminate_as_exception(), recorder:
                 outcome = self._run_children(recorder.run_id)
                 self._set_right(outcome)
-                rows = [
-                    _row(result, label)
-                    for result, label in zip(outcome.results, self._labels, strict=True)
-                ]
+                results = zip(outcome.results, self._labels, strict=True)
+                rows = [_row(result, label) for result, label in results]
                 statuses = [result.status for result in outcome.results]
+                # First for the eyes: a store or a disk that fails now must not cost the table.
+                _print_table(rows, self._labels[0])
+                print(f"sweep {self._name} ({self._id}): {self._folder}")
                 recorder.summarise(rows, statuses, outcome.interrupted)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
-            return REFUSED
-        _print_table(rows, self._labels[0])
-        print(f"sweep {self._name} ({self._id}): {self._folder}")
+            return SOME_FAILED if statuses else REFUSED
+        except (KeyboardInterrupt, Terminated):
+            return INTERRUPTED
         if outcome.interrupted:
             return INTERRUPTED
         return FINISHED if set(statuses) == {"FINISHED"} else SOME_FAILED
@@ -192,14 +194,19 @@ class _Sweep:
         """Record the end of runs whose own process had no time to."""
         for result in outcome.results:
             folder = result.job.payload.folder
-            if result.run_id is None or read_status(folder).get("status") != "RUNNING":
+            recorded = read_status(folder)
+            # The folder knows the run also where its process was killed before it could report.
+            result.run_id = result.run_id or recorded.get("run_id")
+            if result.run_id is None and result.traceback is not None:
+                print(result.traceback, file=sys.stderr)
+            if result.run_id is None or recorded.get("status") != "RUNNING":
                 continue
             status: Literal["KILLED", "FAILED"] = (
                 "KILLED" if result.status == "KILLED" else "FAILED"
             )
             try:
                 set_status(self._store, result.run_id, status, result.error, folder)
-            except StoreError as error:
+            except (StoreError, OSError) as error:
                 print(f"warning: {error}", file=sys.stderr)
 
 

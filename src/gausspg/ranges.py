@@ -7,13 +7,12 @@ stay free of any checking code.
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le
 
 Positive = Annotated[float, Gt(0.0)]
 NonNegative = Annotated[float, Ge(0.0)]
 Fraction = Annotated[float, Ge(0.0), Le(1.0)]
-OpenFraction = Annotated[float, Gt(0.0), Lt(1.0)]
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
 
-__all__ = ["Count", "Fraction", "Natural", "NonNegative", "OpenFraction", "Positive"]
+__all__ = ["Count", "Fraction", "Natural", "NonNegative", "Positive"]

@@ -7,7 +7,7 @@ checked when `gausspg.build` builds them. What belongs to no axis is checked her
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gausspg.build import SettingsError, describe
 from gausspg.ranges import Count, Fraction, Natural
@@ -17,6 +17,14 @@ Node = dict[str, Any]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object) -> object:
+        # None of these settings is a switch, and Python counts true among the numbers.
+        if isinstance(value, bool):
+            raise ValueError("true and false are no values here")
+        return value
 
 
 class EvaluationSettings(_Strict):

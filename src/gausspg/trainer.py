@@ -86,17 +86,26 @@ class Trainer:
         yield self.step, self._evaluate_at_the_end()
 
     def _evaluate_at_the_end(self) -> Metrics:
-        """Evaluate the final policy, and the best one by the evaluations during training.
+        """Evaluate the final policy, and the best one by the evaluations so far.
 
         On episodes that no choice was made on: the best of several looks better than it is on
         those by which it was chosen.
         """
+        metrics = self._evaluate_and_keep_best()
         number, fresh = self._settings.evaluation.final_episodes, self._settings.evaluation.seed + 1
         best = copy.deepcopy(self._policy)
         best.load_state_dict(checkpoints.load(self._folder / BEST)["state_dict"])
-        return self._evaluate(self._policy, number, fresh, "final_") | self._evaluate(
-            best, number, fresh, "best_"
-        )
+        metrics |= self._evaluate(self._policy, number, fresh, "final_")
+        return metrics | self._evaluate(best, number, fresh, "best_")
+
+    def _evaluate_and_keep_best(self) -> Metrics:
+        evaluation = self._settings.evaluation
+        metrics = self._evaluate(self._policy, evaluation.episodes, evaluation.seed, "")
+        score = metrics["eval/deterministic_return_mean"]
+        if score > self._best:
+            self._best = score
+            self._save_policy(BEST)
+        return metrics
 
     def _run_segment(self) -> Iterator[tuple[int, Metrics]]:
         settings = self._settings
@@ -110,19 +119,18 @@ class Trainer:
             env.reset()
             while self.step < end:
                 begin, in_step = time.perf_counter(), env.seconds_in_step
-                iteration = self._learner.iterate(env, self._iteration, self.step / settings.steps)
+                iteration = self._learner.iterate(
+                    env, self._iteration, self.step / settings.steps, settings.steps - self.step
+                )
                 seconds = time.perf_counter() - begin
                 due = _crosses(self.step, iteration.steps, settings.evaluation.interval)
-                due |= self.step + iteration.steps >= settings.steps
                 self.step += iteration.steps
                 self._iteration += 1
                 metrics = iteration.metrics | _summarise(iteration)
                 metrics["time/steps_per_second"] = iteration.steps / seconds
                 metrics["time/env_share"] = (env.seconds_in_step - in_step) / seconds
-                if due:
-                    number, seed = settings.evaluation.episodes, settings.evaluation.seed
-                    metrics |= self._evaluate(self._policy, number, seed, "")
-                    self._keep_if_best(metrics["eval/deterministic_return_mean"])
+                if due and self.step < settings.steps:
+                    metrics |= self._evaluate_and_keep_best()
                 yield self.step, metrics
 
     def _evaluate(self, policy: Policy, episodes: int, seed: int, prefix: str) -> Metrics:
@@ -131,11 +139,6 @@ class Trainer:
             result = evaluate(policy, self._environment, seed, episodes, deterministic)
             metrics |= result.metrics(f"eval/{prefix}{name}")
         return metrics
-
-    def _keep_if_best(self, score: float) -> None:
-        if score > self._best:
-            self._best = score
-            self._save_policy(BEST)
 
     def _save_policy(self, name: str) -> None:
         checkpoints.save_policy(self._folder / name, self._policy, self._spec)

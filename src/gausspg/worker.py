@@ -57,8 +57,9 @@ def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
     environment = factory.build_environment(settings)
     streams = Streams(settings.seed)
     policy = factory.build_policy(factory.policy_spec(settings, environment), streams)
-    device = factory.build_device(settings)
-    factory.build_learner(settings, environment, policy, streams, device)
+    factory.build_device(settings)
+    # On the CPU in any case: this process need not hold a CUDA context.
+    factory.build_learner(settings, environment, policy, streams, torch.device("cpu"))
 
 
 def run_job(job: Job, report: Report) -> dict[str, float]:

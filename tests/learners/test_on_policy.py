@@ -154,7 +154,7 @@ def test_without_rollout_steps_each_environment_runs_one_whole_episode() -> None
     run = run_of("env=cartpole", *SMALL, "learner.rollout_steps=null", "learner.epochs=1")
     with run.batch() as env:
         for iteration in range(2):
-            done = run.learner.iterate(env, iteration, 0.0)
+            done = run.learner.iterate(env, iteration, 0.0, 10**9)
             assert sorted(episode.env for episode in done.episodes) == [0, 1, 2, 3]
             assert done.steps == sum(episode.length for episode in done.episodes)
 
@@ -301,3 +301,24 @@ def test_discrete_actions_learn_the_one_that_pays() -> None:
     assert float(before) == pytest.approx(1 / 3, abs=0.02)
     assert float(after) > 0.9
     assert 0.0 < metrics["policy/entropy"] < 0.5
+
+
+def test_cut_episodes_without_a_value_to_stand_in_are_refused() -> None:
+    words = ("estimator.weight=reward_to_go", "estimator.baseline=none")
+    with pytest.raises(SettingsError, match="cuts episodes"):
+        tiny("Bandit", *words, "learner.rollout_steps=7")
+    tiny("Bandit", *words, "learner.rollout_steps=null")
+    tiny("Bandit", "estimator.weight=reward_to_go", "learner.rollout_steps=7")
+
+
+@pytest.mark.parametrize(("rows", "parts"), [(8, 5), (16, 2), (100, 1), (None, 1)])
+def test_minibatches_are_nearly_equal(rows: int | None, parts: int) -> None:
+    words = ("learner.rollout_steps=10", f"learner.minibatch_rows={rows or 'null'}")
+    run = tiny("Bandit", *words, "learner.epochs=1")
+    sizes: list[int] = []
+    step = run.learner._gradient_step
+    run.learner._gradient_step = lambda data: (sizes.append(len(data.targets)), step(data))[1]
+    run.iterate(1)
+    assert sum(sizes) == 40
+    assert len(sizes) == parts
+    assert max(sizes) - min(sizes) <= 1

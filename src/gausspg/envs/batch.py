@@ -80,8 +80,10 @@ class BatchedEnv:
 
     def reset(self) -> None:
         """Begin a new episode in every environment; `observations` holds what they show."""
+        begin = time.perf_counter()
         for index in self._everyone:
             self._reset(index)
+        self.seconds_in_step += time.perf_counter() - begin
         self._check(self.observations, "observations at reset")
 
     def _reset(self, index: int) -> None:

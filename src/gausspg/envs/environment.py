@@ -53,14 +53,13 @@ class Environment:
         shape = env.observation_space.shape
         assert shape is not None, "a flattened space has a shape"
         self.observation_dim = int(shape[0])
-        self.solved_at: float | None = env.spec.reward_threshold if env.spec else None
         env.close()
 
     def make(self, render: bool = False) -> gym.Env[Any, Any]:
         """Make one environment; with `render` it gives RGB frames."""
         kwargs = {**self.kwargs, "render_mode": "rgb_array"} if render else self.kwargs
         try:
-            # The passive checker warns about spaces on every step; describe_actions refuses once.
+            # The passive checker only warns; describe_actions refuses what cannot be served.
             env = gym.make(self.id, disable_env_checker=True, **kwargs)
         except gym.error.DependencyNotInstalled as error:
             raise _missing_extra(self.id, error) from error

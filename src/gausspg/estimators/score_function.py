@@ -19,7 +19,8 @@ class ScoreFunction(Estimator):
     """The likelihood-ratio estimator (Williams 1992).
 
     The sample is data: its u carries no gradient. With `surrogate=plain` the surrogate is
-    log pi(a | s) x weight; its gradient means something, its value does not. With `ppo_clip` it is
+    log pi(a | s) x weight; its gradient means something where pi is the policy that acted, that is
+    for one epoch over the whole batch; its value does not. With `ppo_clip` it is
     min(r w, clip(r, 1 - c, 1 + c) w) with r = pi / pi_old (Schulman et al. 2017, arXiv:1707.06347,
     equation 7); at pi = pi_old its gradient is that of `plain`, and its value is the weight.
 
@@ -68,7 +69,8 @@ class ScoreFunction(Estimator):
                 "subtracts the mean as well: set one of them off"
             )
         self.uses_value = baseline == "value"
-        self.whole_episodes = weight == "total_return"
+        # Without a value nothing stands in for the rewards that a cut episode had yet to bring.
+        self.whole_episodes = weight == "total_return" or not self.uses_value
         self._weight = weight
         self._baseline = baseline
         self._lambda = 0.95 if gae_lambda is None else gae_lambda

@@ -33,13 +33,14 @@ class Learner(ABC):
     """A learner."""
 
     @abstractmethod
-    def iterate(self, env: BatchedEnv, iteration: int, done: float) -> Iteration:
+    def iterate(self, env: BatchedEnv, iteration: int, done: float, left: int) -> Iteration:
         """Gather data in `env` and improve the policy.
 
         Args:
             env: goes on where it stands.
             iteration: counts from 0 over the whole run; names the random streams.
             done: share of the step budget used so far, for schedules.
+            left: steps left of the budget; a learner that can stops there.
         """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -37,9 +38,12 @@ class _Data:
         return _Data(self.observations[index], self.targets[index], batch)
 
     def slices(self, size: int) -> Iterator["_Data"]:
-        for first in range(0, len(self.targets), size):
+        # Equal parts of about that size: a rest of a few rows would weigh as much as the others.
+        number = len(self.targets)
+        parts = max(1, round(number / size))
+        for first, last in pairwise(number * part // parts for part in range(parts + 1)):
             # Slices are views: rows are gathered once per epoch, not once per minibatch.
-            yield self.rows(slice(first, first + size))
+            yield self.rows(slice(first, last))
 
     def sample(self, about: int) -> "_Data":
         # An odd stride: rows alternate between the environments, whose number is mostly even.
@@ -55,7 +59,7 @@ class OnPolicy(Learner):
     Args:
         rollout_steps: steps per environment and iteration; null: one whole episode in each.
         epochs: passes over a rollout.
-        minibatch_rows: samples per gradient step; null: the whole rollout.
+        minibatch_rows: samples per gradient step, about; null: the whole rollout.
         lr: Adam's learning rate at the start.
         critic_lr: the critic's; null: the same.
         lr_schedule: `constant`, or `linear` to 0 at the end of the budget.
@@ -99,7 +103,8 @@ class OnPolicy(Learner):
         if estimator.whole_episodes and rollout_steps is not None:
             raise ValueError(
                 f"learner.rollout_steps={rollout_steps} cuts episodes and the estimator's weight "
-                "is the return of whole ones: set learner.rollout_steps=null"
+                "needs whole ones, or a value function to stand in for the rest: set "
+                "learner.rollout_steps=null or estimator.baseline=value"
             )
         self._rollout_steps, self._epochs = rollout_steps, epochs
         self._minibatch_rows = minibatch_rows
@@ -125,9 +130,9 @@ class OnPolicy(Learner):
         """See `Learner`."""
         self._scaler.forget_episodes()
 
-    def iterate(self, env: BatchedEnv, iteration: int, done: float) -> Iteration:
+    def iterate(self, env: BatchedEnv, iteration: int, done: float, left: int) -> Iteration:
         """See `Learner`."""
-        rollout = self._collect(env, iteration)
+        rollout = self._collect(env, iteration, left)
         data, metrics = self._prepare(rollout)
         factor = 1.0 - done if self._lr_schedule == "linear" else 1.0
         for group, lr in zip(self._optimiser.param_groups, self._initial_lrs, strict=True):
@@ -139,11 +144,12 @@ class OnPolicy(Learner):
         self._policy.normaliser.update(rollout.observations[rollout.valid].to(self._device))
         return Iteration(rollout.steps, rollout.episodes, metrics)
 
-    def _collect(self, env: BatchedEnv, iteration: int) -> Rollout:
+    def _collect(self, env: BatchedEnv, iteration: int, left: int) -> Rollout:
         generator = self._streams.torch("action_noise", iteration)
         if self._rollout_steps is not None:
             noise = self._policy.draw_noise(generator, self._rollout_steps, self._num_envs)
-            return collect_steps(env, self._policy, noise)
+            # The last rollout ends with the budget, which is what "within N steps" is about.
+            return collect_steps(env, self._policy, noise[: -(-left // self._num_envs)])
         self._scaler.forget_episodes()
         return collect_episodes(
             env, self._policy, lambda _: self._policy.draw_noise(generator, self._num_envs)

@@ -10,7 +10,7 @@ from gausspg.jobs.pool import Result
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is. `latest_return` is that of its last evaluation or episodes, None so far."""
+    """Where a run is. `latest_return` is the mean of its last episodes, None so far."""
 
     step: int
     total: int

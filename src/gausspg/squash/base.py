@@ -69,7 +69,7 @@ class Squash(nn.Module, ABC):
         """Entropy of the declared density, `[batch]`, in nats; differentiable in `normal`."""
 
     def clip_share(self, u: Tensor) -> Tensor:
-        """Share of the entries of u that the map alters by clipping, a scalar."""
+        """Share of the entries of u that this map clips, a scalar; 0 for maps that do not."""
         return u.new_zeros(())
 
     def saturation(self, u: Tensor) -> Tensor:
