@@ -70,7 +70,7 @@ def test_an_environment_that_cannot_render_says_so_and_leaves_no_file(
 ) -> None:
     run, closed = tiny("Clockwork"), []
     monkeypatch.setattr(Clockwork, "close", lambda self: closed.append(self))
-    with pytest.warns(UserWarning, match="render_mode"), pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError):
         save_animation(tmp_path / "a.gif", run.policy, run.environment, 3, 3, 50)
     assert not (tmp_path / "a.gif").exists()
     assert len(closed) == 1

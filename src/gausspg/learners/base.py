@@ -4,6 +4,7 @@ A learner is asked for one iteration after the other and keeps everything that m
 them in `state_dict()`. It returns metrics and knows no logger.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -62,12 +63,14 @@ def clip_gradient(module: nn.Module, max_norm: float | None, name: str) -> float
     Raises:
         NonFiniteError: the gradient is not finite; the message names the first such parameter.
     """
-    named = [(key, p.grad) for key, p in module.named_parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm([grad for _, grad in named])
+    grads = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    # What torch.nn.utils.clip_grad_norm_ computes, without its bookkeeping for many devices.
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     value = float(norm)
-    if value != value or value == float("inf"):
+    if not math.isfinite(value):
+        named = [(key, p.grad) for key, p in module.named_parameters() if p.grad is not None]
         culprit = next((key for key, grad in named if not grad.isfinite().all()), "their norm")
         raise NonFiniteError(f"gradient of {name} is not finite ({culprit})")
-    if max_norm is not None:
-        torch.nn.utils.clip_grads_with_norm_(module.parameters(), max_norm, norm)
+    if max_norm is not None and value > max_norm:
+        torch._foreach_mul_(grads, max_norm / (value + 1e-6))
     return value
