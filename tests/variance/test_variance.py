@@ -30,7 +30,7 @@ def _noise(policy, rows=64):
     return policy.draw_noise(torch.Generator().manual_seed(2), rows)
 
 
-@pytest.mark.parametrize("std", [0.3, [0.1, 0.7, 1.5]], ids=["scalar", "list"])
+@pytest.mark.parametrize("std", [0.3, [0.3, 0.7, 1.5]], ids=["scalar", "list"])
 def test_std_starts_at_its_setting(make_policy, observations, variance_word, std_name, std):
     policy = make_policy(variance_word, **{std_name: std})
     measured = policy(observations).normal.std
