@@ -12,6 +12,7 @@ import torch
 from composing import SMALL, Run, equal, run_of, tiny
 from gausspg import checkpoints
 from gausspg.envs.batch import NonFiniteError
+from gausspg.evaluation import evaluate
 from gausspg.learners import on_policy
 from gausspg.rollout import Rollout
 
@@ -267,3 +268,17 @@ def test_a_run_ends_with_its_budget(tmp_path: Path, steps: int) -> None:
         pass
     # Four environments are stepped together.
     assert steps <= trainer.step < steps + 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_policy_is_reported_as_it_evaluates(tmp_path: Path, seed: int) -> None:
+    run, record = train(tmp_path, "env=pendulum", f"seed={seed}")
+    run.policy.load_state_dict(checkpoints.load(tmp_path / "best.pt")["state_dict"])
+    evaluation = run.settings.evaluation
+    for name, deterministic in (("deterministic", True), ("stochastic", False)):
+        again = evaluate(
+            run.policy, run.environment, evaluation.seed + 1, evaluation.final_episodes,
+            deterministic,
+        )  # fmt: skip
+        expected = again.metrics(f"eval/best_{name}")
+        assert {key: record[-1][1][key] for key in expected} == expected

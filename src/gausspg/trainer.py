@@ -91,12 +91,17 @@ class Trainer:
         On episodes that no choice was made on: the best of several looks better than it is on
         those by which it was chosen.
         """
+        best_before = self._best
         metrics = self._evaluate_and_keep_best()
         number, fresh = self._settings.evaluation.final_episodes, self._settings.evaluation.seed + 1
+        final = self._evaluate(self._policy, number, fresh, "final_")
+        if self._best > best_before:
+            # The last policy is the best, and an evaluation is a pure function: the same numbers.
+            same = {name.replace("/final_", "/best_"): value for name, value in final.items()}
+            return metrics | final | same
         best = copy.deepcopy(self._policy)
         best.load_state_dict(checkpoints.load(self._folder / BEST)["state_dict"])
-        metrics |= self._evaluate(self._policy, number, fresh, "final_")
-        return metrics | self._evaluate(best, number, fresh, "best_")
+        return metrics | final | self._evaluate(best, number, fresh, "best_")
 
     def _evaluate_and_keep_best(self) -> Metrics:
         evaluation = self._settings.evaluation
