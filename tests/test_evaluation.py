@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from composing import SMALL, equal, run_of, tiny
-from gausspg.envs.batch import BatchedEnv
 from gausspg.evaluation import Evaluation, evaluate
 
 WORDS = {
@@ -75,7 +74,7 @@ def test_deterministic_and_stochastic_differ() -> None:
 def test_it_does_not_depend_on_how_environments_were_used_before() -> None:
     run = run_of("env=bipedal_walker", *SMALL)
     before = evaluate(run.policy, run.environment, 5, 2, deterministic=False)
-    with BatchedEnv(run.environment, [np.random.default_rng(0)]) as env:
+    with run.environment.batch([np.random.default_rng(0)]) as env:
         env.reset()
         for action in np.random.default_rng(0).uniform(-1.0, 1.0, (100, 1, 4)):
             env.step(action)

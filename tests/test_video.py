@@ -54,6 +54,12 @@ def test_it_ends_with_the_episode_of_the_evaluation(tmp_path: Path) -> None:
     assert len(frames(tmp_path / "a.gif")) == length
 
 
+def test_an_environment_in_torch_is_shown_too(tmp_path: Path) -> None:
+    images = animate(tmp_path / "a.gif", 5, "env=pendulum_torch", width=60)
+    assert [image.shape for image in images] == [(60, 60, 3)] * 5
+    assert not np.array_equal(images[0], images[-1]), "something moves"
+
+
 def test_it_is_the_same_every_time_and_leaves_the_policy_alone(tmp_path: Path) -> None:
     run = run_of("env=pendulum", *SMALL)
     before = {key: value.clone() for key, value in run.policy.state_dict().items()}

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.environment import Environment
 from gausspg.policies.base import Policy
 from gausspg.rollout import collect_episodes
@@ -54,7 +53,7 @@ def evaluate(
         numbers = range(first, min(first + _BATCH, episodes))
         seeds = [streams.numpy("evaluation_environment", number) for number in numbers]
         noise = [streams.torch("evaluation_noise", number) for number in numbers]
-        with BatchedEnv(environment, seeds) as env:
+        with environment.batch(seeds) as env:
 
             def noise_at(_: int, noise: list[torch.Generator] = noise) -> torch.Tensor:
                 if deterministic:

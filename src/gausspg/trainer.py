@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gausspg import checkpoints
-from gausspg.envs.batch import BatchedEnv, NonFiniteError
+from gausspg.envs.batch import NonFiniteError
 from gausspg.envs.environment import Environment
 from gausspg.evaluation import evaluate
 from gausspg.learners.base import Iteration, Learner
@@ -120,7 +120,7 @@ class Trainer:
             for index in range(self._environment.num_envs)
         ]
         self._learner.begin_segment()
-        with BatchedEnv(self._environment, seeds) as env:
+        with self._environment.batch(seeds) as env:
             env.reset()
             while self.step < end:
                 begin, in_step = time.perf_counter(), env.seconds_in_step

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gausspg.envs.environment import Environment
+from gausspg.envs.base import BaseEnvironment
 from gausspg.envs.spaces import native_actions
 from gausspg.policies.base import Policy
 from gausspg.streams import Streams
@@ -18,7 +18,7 @@ _FRAMES_PER_SECOND = 15
 
 @torch.no_grad()
 def save_animation(
-    path: Path, policy: Policy, environment: Environment, seed: int, frames: int, width: int
+    path: Path, policy: Policy, environment: BaseEnvironment, seed: int, frames: int, width: int
 ) -> None:
     """Write a GIF of the beginning of one episode of the deterministic policy.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from composing import Bandit
-from gausspg.envs.batch import BatchedEnv, Episode, NonFiniteError
+from gausspg.envs.batch import Episode, NonFiniteError
 from gausspg.envs.environment import Environment
 
 
@@ -55,7 +55,7 @@ def test_a_batch_equals_its_environments_stepped_one_by_one(env_id: str) -> None
     actions = actions_for(env_id, steps, len(seeds))
     bare = [play_one_by_one(env_id, seed, actions[:, i]) for i, seed in enumerate(seeds)]
     ended = 0
-    with BatchedEnv(made(env_id), generators(*seeds)) as env:
+    with made(env_id).batch(generators(*seeds)) as env:
         env.reset()
         assert np.array_equal(env.observations, [entries[0][0] for entries in bare])
         for t in range(steps):
@@ -81,7 +81,7 @@ def test_an_episode_ends_in_exactly_one_way(
     terminates: bool, truncates: bool, expected: tuple[bool, bool]
 ) -> None:
     kwargs = {"length": 2, "terminates": terminates, "truncates": truncates}
-    with BatchedEnv(made("TestClockwork-v0", **kwargs), generators(0)) as env:
+    with made("TestClockwork-v0", **kwargs).batch(generators(0)) as env:
         env.reset()
         steps = [env.step(np.zeros((1, 1)))[0] for _ in range(2)]
     ends = [(bool(step.terminated[0]), bool(step.truncated[0])) for step in steps]
@@ -89,7 +89,7 @@ def test_an_episode_ends_in_exactly_one_way(
 
 
 def test_the_last_observation_is_the_one_before_the_reset() -> None:
-    with BatchedEnv(made("TestClockwork-v0", length=3), generators(0)) as env:
+    with made("TestClockwork-v0", length=3).batch(generators(0)) as env:
         env.reset()
         name = env.observations[0, 0]
         steps = [env.step(np.zeros((1, 1))) for _ in range(3)]
@@ -105,7 +105,7 @@ def test_what_happens_in_one_environment_has_no_influence_on_another() -> None:
     other[:, 0] = 1 - other[:, 0]
     seen = []
     for chosen in (actions, other):
-        with BatchedEnv(made("CartPole-v1"), generators(1, 2)) as env:
+        with made("CartPole-v1").batch(generators(1, 2)) as env:
             env.reset()
             seen.append([env.observations.copy() for action in chosen if env.step(action)])
     first, second = np.array(seen[0]), np.array(seen[1])
@@ -114,7 +114,7 @@ def test_what_happens_in_one_environment_has_no_influence_on_another() -> None:
 
 
 def test_only_active_environments_are_stepped_and_none_of_them_is_reset() -> None:
-    with BatchedEnv(made("TestClockwork-v0", length=2), generators(0, 1)) as env:
+    with made("TestClockwork-v0", length=2).batch(generators(0, 1)) as env:
         env.reset()
         names = env.observations[:, 0].copy()
         env.step(np.zeros((2, 1)), active=[1])
@@ -126,7 +126,7 @@ def test_only_active_environments_are_stepped_and_none_of_them_is_reset() -> Non
 
 
 def test_actions_count_from_the_first_action_of_the_space() -> None:
-    with BatchedEnv(made("TestOffset-v0"), generators(0, 1, 2)) as env:
+    with made("TestOffset-v0").batch(generators(0, 1, 2)) as env:
         env.reset()
         step, _ = env.step(np.array([0, 1, 2]))
     assert step.rewards.tolist() == [0.0, 1.0, 0.0]
@@ -142,7 +142,7 @@ def test_actions_count_from_the_first_action_of_the_space() -> None:
 )
 def test_what_is_not_finite_is_named(kwargs: dict[str, Any], place: str) -> None:
     calm = np.zeros((2, 1))
-    with BatchedEnv(made("TestClockwork-v0", **kwargs, after=2), generators(0, 1)) as env:
+    with made("TestClockwork-v0", **kwargs, after=2).batch(generators(0, 1)) as env:
         env.reset()
         env.step(calm, active=[1])
         env.step(calm)
@@ -153,7 +153,7 @@ def test_what_is_not_finite_is_named(kwargs: dict[str, Any], place: str) -> None
 
 def test_an_observation_that_is_not_finite_at_reset_is_named() -> None:
     with (
-        BatchedEnv(made("TestNaNAtReset-v0"), generators(0)) as env,
+        made("TestNaNAtReset-v0").batch(generators(0)) as env,
         pytest.raises(NonFiniteError, match="observations at reset"),
     ):
         env.reset()

@@ -77,10 +77,10 @@ def play(env: BatchedEnv, actions: np.ndarray) -> list[np.ndarray]:
 def play_fresh_and_used(environment: Environment, seed: int, steps: int) -> bool:
     """Play one episode in a new environment and in a used one; tell whether they are the same."""
     actions = actions_of(environment, steps, 2)
-    with BatchedEnv(environment, [Seed(seed), Seed(seed + 1)]) as fresh:
+    with environment.batch([Seed(seed), Seed(seed + 1)]) as fresh:
         expected = play(fresh, actions)
     seeds = [Seed(100), Seed(200)]
-    with BatchedEnv(environment, seeds) as used:
+    with environment.batch(seeds) as used:
         play(used, actions[::-1])
         seeds[0].value, seeds[1].value = seed, seed + 1
         found = play(used, actions)
@@ -90,7 +90,7 @@ def play_fresh_and_used(environment: Environment, seed: int, steps: int) -> bool
 @EVERY
 def test_what_an_environment_declares_is_what_it_does(overrides: tuple[str, ...]) -> None:
     environment = environment_of(*overrides)
-    with BatchedEnv(environment, [Seed(0)]) as env:
+    with environment.batch([Seed(0)]) as env:
         seen = play(env, actions_of(environment, 5, 1))
     env = environment.make()
     native = env.action_space
@@ -123,7 +123,7 @@ def test_bipedal_walker_without_rebuilding_is_not_deterministic_at_reset() -> No
 
 def test_discrete_observations_are_one_hot() -> None:
     environment = made("FrozenLake-v1")
-    with BatchedEnv(environment, [Seed(0)]) as env:
+    with environment.batch([Seed(0)]) as env:
         env.reset()
         assert environment.observation_dim == 16
         assert env.observations.tolist() == [[1.0] + [0.0] * 15]

@@ -1,16 +1,15 @@
-"""Environments stepped in a batch, in this process."""
+"""Environments stepped in a batch, in this process: what all kinds of them share."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gausspg.envs.environment import Environment
-from gausspg.envs.spaces import native_actions
+from gausspg.envs.base import BaseEnvironment
 
 Array = NDArray[np.float32]
 
@@ -45,56 +44,56 @@ class Episode:
     length: int
 
 
-class BatchedEnv:
+class BatchedEnv(ABC):
     """A batch of one environment, reset as soon as an episode ends.
 
     Every episode is reset with a seed of its own, drawn from the stream of its environment: what
     happens in one environment has no influence on the others.
 
     Args:
-        environment: what to make.
+        environment: what the batch consists of.
         generators: one per environment; they give the episodes' seeds.
+
+    Attributes:
+        observations: `[num_envs, observation_dim]`, what the environments show now.
+        seconds_in_step: wall time spent in resets and steps so far.
     """
 
-    def __init__(self, environment: Environment, generators: Sequence[np.random.Generator]) -> None:
+    def __init__(
+        self, environment: BaseEnvironment, generators: Sequence[np.random.Generator]
+    ) -> None:
         self.environment = environment
-        self._generators = generators
-        self._envs: list[gym.Env[Any, Any]] = [environment.make() for _ in generators]
         size = len(generators)
         self.observations: Array = np.zeros((size, environment.observation_dim), np.float32)
         self.seconds_in_step = 0.0
+        self._generators = generators
         self._returns = np.zeros(size)
         self._lengths = np.zeros(size, np.int64)
-        self._fresh = [True] * size
         self._everyone = range(size)
 
     def __len__(self) -> int:
-        return len(self._envs)
+        return len(self._everyone)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for env in self._envs:
-            env.close()
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what the environments hold."""
 
     def reset(self) -> None:
-        """Begin a new episode in every environment; `observations` holds what they show."""
+        """Begin a new episode in every environment; `observations` holds what they show.
+
+        Raises:
+            NonFiniteError: an observation is NaN or infinite.
+        """
         begin = time.perf_counter()
-        for index in self._everyone:
-            self._reset(index)
+        self._reset()
         self.seconds_in_step += time.perf_counter() - begin
         self._check(self.observations, "observations at reset")
-
-    def _reset(self, index: int) -> None:
-        if self.environment.rebuild_at_reset and not self._fresh[index]:
-            self._envs[index].close()
-            self._envs[index] = self.environment.make()
-        self._fresh[index] = False
-        seed = int(self._generators[index].integers(2**31))
-        self.observations[index], _ = self._envs[index].reset(seed=seed)
-        self._returns[index] = 0.0
-        self._lengths[index] = 0
 
     def step(
         self, actions: NDArray[np.generic], active: Sequence[int] | None = None
@@ -114,29 +113,27 @@ class BatchedEnv:
         """
         size = len(self)
         step = Step(np.zeros(size, np.float32), np.zeros(size, bool), np.zeros(size, bool), {})
-        episodes: list[Episode] = []
-        native = native_actions(actions, self._envs[0].action_space)
         begin = time.perf_counter()
-        for index in self._everyone if active is None else active:
-            observation, reward, terminated, truncated, _ = self._envs[index].step(native[index])
-            self.observations[index] = observation
-            step.rewards[index] = reward
-            self._returns[index] += float(reward)
-            self._lengths[index] += 1
-            if terminated or truncated:
-                step.terminated[index] = terminated
-                step.truncated[index] = truncated and not terminated
-                step.last_observations[index] = self.observations[index].copy()
-                episode = Episode(index, float(self._returns[index]), int(self._lengths[index]))
-                episodes.append(episode)
-                if active is None:
-                    self._reset(index)
+        episodes = self._step(actions, active, step)
         self.seconds_in_step += time.perf_counter() - begin
         self._check(self.observations, "observations")
         self._check(step.rewards, "rewards")
         for index, observation in step.last_observations.items():
             self._check(observation, f"last observation of environment {index}")
         return step, episodes
+
+    @abstractmethod
+    def _reset(self) -> None:
+        """Begin a new episode everywhere and write `observations`."""
+
+    @abstractmethod
+    def _step(
+        self, actions: NDArray[np.generic], active: Sequence[int] | None, step: Step
+    ) -> list[Episode]:
+        """Do what `step` says: fill `step` in, write `observations`, return what ended."""
+
+    def _draw_seed(self, index: int) -> int:
+        return int(self._generators[index].integers(2**31))
 
     def _check(self, array: Array, name: str) -> None:
         # One sum instead of an array of flags: this runs at every step.

@@ -1,17 +1,19 @@
 """`conf/env/`: which environment, and how to make one that can be trusted at reset."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
-from gausspg.actions import Actions
+from gausspg.envs.base import BaseEnvironment
+from gausspg.envs.gymnasium_batch import GymnasiumBatch
 from gausspg.envs.spaces import describe_actions, needs_flattening
 from gausspg.ranges import Count, Natural
 
 
-class Environment:
+class Environment(BaseEnvironment):
     """A Gymnasium environment by its id.
 
     Args:
@@ -31,6 +33,8 @@ class Environment:
             command that installs it.
     """
 
+    differentiable = False
+
     def __init__(
         self,
         id: str,
@@ -49,14 +53,18 @@ class Environment:
         self.frame_skip = frame_skip
         self.kwargs = dict(kwargs)
         env = self.make()
-        self.actions: Actions = describe_actions(env.action_space, id)
+        self.actions = describe_actions(env.action_space, id)
         shape = env.observation_space.shape
         assert shape is not None, "a flattened space has a shape"
         self.observation_dim = int(shape[0])
         env.close()
 
+    def batch(self, generators: Sequence[np.random.Generator]) -> GymnasiumBatch:
+        """See `BaseEnvironment`."""
+        return GymnasiumBatch(self, generators)
+
     def make(self, render: bool = False) -> gym.Env[Any, Any]:
-        """Make one environment; with `render` it gives RGB frames."""
+        """See `BaseEnvironment`."""
         kwargs = {**self.kwargs, "render_mode": "rgb_array"} if render else self.kwargs
         try:
             # The passive checker only warns; describe_actions refuses what cannot be served.

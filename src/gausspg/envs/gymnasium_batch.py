@@ -1,0 +1,66 @@
+"""Gymnasium's environments, stepped one after the other."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from gausspg.envs.batch import BatchedEnv, Episode, Step
+from gausspg.envs.spaces import native_actions
+
+if TYPE_CHECKING:
+    from gausspg.envs.environment import Environment
+
+
+class GymnasiumBatch(BatchedEnv):
+    """A batch of a Gymnasium environment; see `BatchedEnv`."""
+
+    environment: "Environment"
+
+    def __init__(
+        self, environment: "Environment", generators: Sequence[np.random.Generator]
+    ) -> None:
+        super().__init__(environment, generators)
+        self._envs: list[gym.Env[Any, Any]] = [environment.make() for _ in generators]
+        self._fresh = [True] * len(generators)
+
+    def close(self) -> None:
+        """See `BatchedEnv`."""
+        for env in self._envs:
+            env.close()
+
+    def _reset(self) -> None:
+        for index in self._everyone:
+            self._reset_one(index)
+
+    def _reset_one(self, index: int) -> None:
+        if self.environment.rebuild_at_reset and not self._fresh[index]:
+            self._envs[index].close()
+            self._envs[index] = self.environment.make()
+        self._fresh[index] = False
+        self.observations[index], _ = self._envs[index].reset(seed=self._draw_seed(index))
+        self._returns[index] = 0.0
+        self._lengths[index] = 0
+
+    def _step(
+        self, actions: NDArray[np.generic], active: Sequence[int] | None, step: Step
+    ) -> list[Episode]:
+        episodes: list[Episode] = []
+        native = native_actions(actions, self._envs[0].action_space)
+        for index in self._everyone if active is None else active:
+            observation, reward, terminated, truncated, _ = self._envs[index].step(native[index])
+            self.observations[index] = observation
+            step.rewards[index] = reward
+            self._returns[index] += float(reward)
+            self._lengths[index] += 1
+            if terminated or truncated:
+                step.terminated[index] = terminated
+                step.truncated[index] = truncated and not terminated
+                step.last_observations[index] = self.observations[index].copy()
+                episode = Episode(index, float(self._returns[index]), int(self._lengths[index]))
+                episodes.append(episode)
+                if active is None:
+                    self._reset_one(index)
+        return episodes
