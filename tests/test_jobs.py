@@ -145,15 +145,39 @@ if __name__ == "__main__":
 """
 
 
-def sweep_process(folder: Path) -> "subprocess.Popen[str]":
+PREPARED = """
+import time
+from gausspg.jobs import Job, prepare, run_jobs
+import job_targets
+if __name__ == "__main__":
+    prepare(["slow"])
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        outcome = run_jobs([Job(0, "0", "return")], job_targets.behave, 1)
+        print(outcome.results[0].status)
+"""
+SLOW = """
+import time
+from pathlib import Path
+Path(__file__).with_name("importing").touch()
+time.sleep(1)
+"""
+
+
+def process_of(text: str, folder: Path) -> "subprocess.Popen[str]":
     script = folder / "sweep.py"
-    script.write_text(SCRIPT)
+    script.write_text(text)
     path = os.pathsep.join([str(TESTS), *filter(None, sys.path)])
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, str(script), str(folder)],
-        stdout=subprocess.PIPE, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
+
+
+def sweep_process(folder: Path) -> "subprocess.Popen[str]":
+    process = process_of(SCRIPT, folder)
     wait_for(lambda: len(list(folder.glob("*.pid"))) == 2 and all_written(folder))
     return process
 
@@ -193,3 +217,10 @@ class TestWholeProcess:
         process.communicate(timeout=30)
         wait_for(lambda: not any(alive(pid) for pid in pids), 10)
         assert len(list(tmp_path.glob("*.stopped"))) == 2
+
+    def test_ctrl_c_does_not_reach_a_server_that_is_importing(self, tmp_path: Path) -> None:
+        (tmp_path / "slow.py").write_text(SLOW)
+        process = process_of(PREPARED, tmp_path)
+        wait_for((tmp_path / "importing").exists)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=30) == ("FINISHED\n", "")

@@ -1,6 +1,7 @@
 """The command itself: what it refuses, what it records, and how it ends."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -220,6 +221,27 @@ def test_completion_offers_the_words_and_imports_nothing_heavy(tmp_path: Path) -
     heavy = {"torch", "mlflow", "gymnasium", "pandas", "numpy", "pydantic", "scipy"}
     assert imported & heavy == set()
     assert list(tmp_path.iterdir()) == []
+
+
+LATE = """
+import importlib, json, sys
+from gausspg import launch, worker
+for name in worker.PRELOAD:
+    importlib.import_module(name)
+before = set(sys.modules)
+launch.launch_one(*json.loads(sys.argv[1]))
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_a_job_finds_imported_what_it_needs(tmp_path: Path) -> None:
+    (one,) = composed_here(*COMMANDS["single"], "video.frames=0")
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, json.dumps(one)],
+        capture_output=True, text=True, check=True, env=environment_for(tmp_path),
+    )  # fmt: skip
+    # Its own environment and its own words; what torch adds to itself with an optimiser is 800.
+    assert len(json.loads(done.stdout)) < 100
 
 
 def assert_readable(text: str) -> None:

@@ -1,5 +1,6 @@
 """From composed configurations to finished runs: checks, the store, the processes, the table."""
 
+import gc
 import os
 import shlex
 import sys
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from gausspg import home, worker
 from gausspg.build import SettingsError
-from gausspg.jobs import Event, Job, Outcome, Result, Started, run_jobs
+from gausspg.jobs import Event, Job, Outcome, Result, Started, prepare, run_jobs
 from gausspg.progress import Progress, display, summary_table
 from gausspg.settings import Settings, check
 from gausspg.termination import Terminated, terminate_as_exception
@@ -42,14 +43,23 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         composed: resolved configuration and axis words of each run.
         command: as typed, recorded with each run.
     """
+    # What is imported here is never garbage; to search it again and again, and once more at the
+    # very end, would take seconds.
+    gc.disable()
     try:
         settings = _check_all(composed)
+        is_sweep = len(composed) > 1 or "sweep" in composed[0][1]
+        if is_sweep:
+            prepare(worker.PRELOAD)
         store = _open(settings[0])
     except (SettingsError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
+    finally:
+        gc.freeze()
+        gc.enable()
     typed = shlex.join(command)
-    if len(composed) > 1 or "sweep" in composed[0][1]:
+    if is_sweep:
         status = _Sweep(composed, settings, store, typed).run()
     else:
         status = _run_single(composed[0], store, typed)
@@ -245,7 +255,11 @@ def _varying(composed: Sequence[Composed]) -> list[dict[str, object]]:
 
     Settings below an axis whose word differs are left out: the word says it.
     """
-    flat = [worker.flatten(config, set(words)) | dict(words) for config, words in composed]
+    # Words that name no axis (a sweep, what is tuned) only bring settings, which speak themselves.
+    flat = [
+        worker.flatten(config, set(words)) | {key: words[key] for key in _AXES if key in words}
+        for config, words in composed
+    ]
     keys = list(dict.fromkeys(key for one in flat for key in one))
     differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
     words = [axis for axis in _AXES if axis in differing]

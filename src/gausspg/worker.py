@@ -14,6 +14,7 @@ import yaml
 from gausspg import factory, tracking, trainer, video
 from gausspg.envs.environment import Environment
 from gausspg.jobs.child import Job, Report, Started
+from gausspg.memory import keep_freed_memory
 from gausspg.policies.base import Policy
 from gausspg.progress import Progress
 from gausspg.settings import Settings, check
@@ -21,7 +22,14 @@ from gausspg.streams import Streams
 from gausspg.tracking import Recorder, Store
 from gausspg.trainer import Trainer
 
-PRELOAD = (*tracking.PRELOAD, "hydra", "gausspg.worker")
+PRELOAD = (
+    *tracking.PRELOAD,
+    "hydra",
+    # 1 s: torch imports them only when it is made deterministic and with the first optimiser.
+    "torch._inductor.config",
+    "torch._dynamo",
+    "gausspg.worker",
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,8 @@ def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
         SettingsError: what would stop the run before its first step, in one line.
     """
     settings = check(config)
+    # As in the run. With more, drawing small weight matrices takes many times as long.
+    torch.set_num_threads(settings.threads)
     environment = factory.build_environment(settings)
     streams = Streams(settings.seed)
     policy = factory.build_policy(factory.policy_spec(settings, environment), streams)
@@ -81,6 +91,7 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     """
     settings = check(request.config)
     torch.set_num_threads(settings.threads)
+    keep_freed_memory()
     # Without it cuBLAS refuses to work deterministically; it is read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)

@@ -8,8 +8,8 @@ its process (an exception, `sys.exit`, SIGKILL, no memory left) happens to that 
 Children come from a fork server that has already imported the modules in `preload`, so a further
 job starts in milliseconds; where there is no fork server they are spawned. As with everything in
 `multiprocessing`, a child imports the file of `__main__` anew: it should be light, or its imports
-should be in `preload`. The fork server starts with the first call in a process and lives as long as
-that process; a later call cannot add to what it has imported.
+should be in `preload`. The fork server starts with the first call in a process, of `prepare` or
+of `run_jobs`, and lives as long as that process; a later call cannot add to what it has imported.
 """
 
 import signal
@@ -21,7 +21,17 @@ from gausspg.jobs.child import Job, Report, Started
 from gausspg.jobs.pool import Event, Pool, Result, Status, context
 from gausspg.termination import requests_noted
 
-__all__ = ["Event", "Job", "Outcome", "Report", "Result", "Started", "Status", "run_jobs"]
+__all__ = [
+    "Event",
+    "Job",
+    "Outcome",
+    "Report",
+    "Result",
+    "Started",
+    "Status",
+    "prepare",
+    "run_jobs",
+]
 
 GRACE_SECONDS = 20.0
 """How long an interrupted child may take to record itself before it is killed."""
@@ -38,6 +48,11 @@ class Outcome:
     def interrupted(self) -> bool:
         """Whether Ctrl-C or SIGTERM ended the work early."""
         return self.interrupted_by is not None
+
+
+def prepare(preload: Sequence[str]) -> None:
+    """Start the fork server now and return at once; its imports then overlap with what follows."""
+    context(preload)
 
 
 def run_jobs(

@@ -71,6 +71,7 @@ def main(
     # What the fork server imported is never garbage. Left in the collector's care, the first full
     # collection would touch, and so copy, every page of it (0.6 s with mlflow and torch).
     gc.freeze()
+    gc.enable()
     os.environ.clear()
     os.environ.update(environment)
     threading.Thread(target=_follow_parent, name="parent-watch", daemon=True).start()
@@ -86,6 +87,8 @@ def main(
 def _answer(target: Callable[[Job, Report], Any], job: Job, report: Report) -> Answer:
     try:
         with terminate_as_exception():
+            # Blocked until now, see `pool.context`: from here on Ctrl-C is answered for.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             return Answer("FINISHED", target(job, report))
     except (KeyboardInterrupt, Terminated) as stop:
         name = "SIGTERM" if isinstance(stop, Terminated) else "SIGINT (Ctrl-C)"

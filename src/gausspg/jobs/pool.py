@@ -199,16 +199,22 @@ def context(preload: Sequence[str]) -> BaseContext:
     """The fork server's context with `preload` imported, or `spawn` where there is none."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([child.__name__, *preload])
+    context.set_forkserver_preload([f"{__package__}.server", child.__name__, *preload])
     # The server ignores the parent's sys.path and skips, without a word, what it cannot import.
     former = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    # It unblocks signals after its own start, which the fork server's would otherwise include.
+    resource_tracker.ensure_running()
+    # Ctrl-C in the midst of the server's imports would print a traceback and leave no server. It
+    # stays blocked in there; a child lifts that when it is ready to take it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if former is None:
             del os.environ["PYTHONPATH"]
         else:
