@@ -15,6 +15,7 @@ from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.environment import Environment
 from gausspg.learners.base import Learner
 from gausspg.policies.base import Policy
+from gausspg.rollout import Rollout, collect_steps
 from gausspg.settings import Settings, check
 from gausspg.streams import Streams
 from gausspg.trainer import Trainer
@@ -30,6 +31,19 @@ REINFORCE = (
     "learner.epochs=1",
     "learner.minibatch_rows=null",
     "learner.max_grad_norm=null",
+)
+# Updates from the first step on, and cheap ones.
+REPLAY = (
+    "learner=replay",
+    "learner.rollout_steps=4",
+    "learner.warmup_steps=0",
+    "learner.buffer_steps=500",
+    "learner.minibatch_rows=16",
+    "learner.updates_per_step=0.5",
+    "learner.policy_interval=1",
+    "learner.action_samples=2",
+    "learner.lr=1e-3",
+    "learner.lr_schedule=constant",
 )
 
 
@@ -47,10 +61,11 @@ class Clockwork(gym.Env):
         constant: bool = False,
         faulty: str = "",
         after: int = 0,
+        actions: int = 1,
         render_mode: str | None = None,
     ) -> None:
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (actions,), np.float32)
         self._length, self._ends = length, (terminates, truncates)
         self._constant, self._faulty, self._after = constant, faulty, after
         self._life = self._time = self._name = 0
@@ -122,17 +137,30 @@ class Run:
         """Return environments after a reset, seeded as the trainer seeds those of `segment`."""
         numbers = range(self.environment.num_envs)
         seeds = [self.streams.numpy("environment", segment, number) for number in numbers]
-        env = BatchedEnv(self.environment, seeds)
+        env = self.environment.batch(seeds)
         env.reset()
         return env
 
-    def iterate(self, number: int, done: float = 0.0) -> dict[str, float]:
-        """Do `number` iterations from fresh environments and return the last one's metrics."""
+    def iterate(
+        self, number: int, done: float = 0.0, first: int = 0, segment: int = 0
+    ) -> dict[str, float]:
+        """Do `number` iterations in the environments of `segment`; return the last one's metrics.
+
+        `first` is how many there were before.
+        """
         metrics: dict[str, float] = {}
-        with self.batch() as env:
-            for iteration in range(number):
+        self.learner.begin_segment()
+        with self.batch(segment) as env:
+            for iteration in range(first, first + number):
                 metrics = self.learner.iterate(env, iteration, done, 10**9).metrics
         return metrics
+
+    def rollout(self, steps: int) -> Rollout:
+        """Collect what the first `steps` steps give, in environments of one's own."""
+        generator = self.streams.torch("action_noise", 0)
+        noise = self.policy.draw_noise(generator, steps, self.environment.num_envs)
+        with self.batch() as env:
+            return collect_steps(env, self.policy, noise)
 
     def trainer(self, folder: Path) -> Trainer:
         """Return a trainer that writes into `folder`."""

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import math
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -9,17 +10,19 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cli import AXES, ROOT, words
-from gausspg import worker
+from gausspg import factory, worker
 from gausspg.actions import BoxActions
-from gausspg.build import SettingsError
-from gausspg.factory import build_environment
+from gausspg.build import SettingsError, find
 from gausspg.settings import check
 
 CONF = ROOT / "conf"
+TUNED = sorted((CONF / "tuned").glob("*.yaml"))
+SMALL = ("policy.hidden=[4]", "learner.critic_hidden=[4]")
 # `env=any` is nothing without an id; the rest of conf/env is found by its file names.
 ANY = ("env.id=MountainCarContinuous-v0",)
 MUJOCO = importlib.util.find_spec("mujoco") is not None
@@ -55,7 +58,7 @@ def refusal(config: Config) -> str | None:
 
 
 def test_the_axes_are_the_folders() -> None:
-    assert set(AXES) == {path.name for path in CONF.iterdir() if path.is_dir()} - {"sweep"}
+    assert set(AXES) == {path.name for path in CONF.iterdir() if path.is_dir()} - {"sweep", "tuned"}
 
 
 @pytest.mark.parametrize(("axis", "word"), [(a, w) for a in AXES for w in words(a)])
@@ -79,34 +82,49 @@ def test_checking_a_configuration_leaves_it_as_it_was(env: str) -> None:
     assert config == before
 
 
+def must_be_refused(config: Config, actions: object, pairs: set[tuple[str, str]]) -> bool:
+    """Tell by what the parts can do whether they go together with the environment's actions."""
+    estimator = find(config["estimator"], "estimator")
+    if not isinstance(actions, BoxActions):
+        return estimator.differentiates_samples
+    squash, variance = (find(config[axis], axis) for axis in ("squash", "variance"))
+    bounded = all(map(math.isfinite, (*actions.low, *actions.high)))
+    words = tuple(part.__module__.rpartition(".")[2] for part in (variance, squash))
+    return (
+        words in pairs
+        or (squash.needs_bounds and not bounded)
+        or variance.minimum_action_dim > len(actions.low)
+    )
+
+
 @pytest.mark.parametrize("env", words("env"))
 def test_what_goes_together_works_and_what_does_not_is_refused(
-    env: str, refused_pairs: set[tuple[str, str]]
+    env: str, refused_pairs: set[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = composed(*environment_words(env))
-    actions = build_environment(check(base)).actions
-    continuous = isinstance(actions, BoxActions)
+    names = environment_words(env)
+    environment = factory.build_environment(check(composed(*names)))
+    # What is made for its spaces is the same every time, and dear.
+    monkeypatch.setattr(factory, "build_environment", lambda settings: environment)
+    # These files set one node each; those of estimators and learners bring more.
     nodes = {axis: {word: composed(f"{axis}={word}")[axis] for word in words(axis)}
-             for axis in AXES if axis != "env"}  # fmt: skip
-    if not continuous:
-        nodes["variance"] = nodes["squash"] = {"null": None}
-    wrong = []
-    pairs = product(nodes["variance"], nodes["squash"])
-    for (variance, squash), estimator, learner in product(
-        pairs, nodes["estimator"], nodes["learner"]
-    ):
-        config = base | {
-            "variance": nodes["variance"][variance],
-            "squash": nodes["squash"][squash],
-            "estimator": nodes["estimator"][estimator],
-            "learner": nodes["learner"][learner],
-        }
-        alone = isinstance(actions, BoxActions) and len(actions.low) == 1
-        expected = (variance, squash) in refused_pairs or (alone and variance.startswith("full"))
-        message = refusal(config)
-        if (message is not None) != expected or "\n" in (message or ""):
-            wrong.append((variance, squash, estimator, learner, message))
+             for axis in ("variance", "squash")}  # fmt: skip
+    if not isinstance(environment.actions, BoxActions):
+        nodes = {"variance": {"": None}, "squash": {"": None}}
+    wrong, outcomes = [], set()
+    for estimator, learner in product(words("estimator"), words("learner")):
+        base = composed(*names, f"estimator={estimator}", f"learner={learner}", *SMALL)
+        for variance, squash in product(nodes["variance"], nodes["squash"]):
+            config = base | {
+                "variance": nodes["variance"][variance],
+                "squash": nodes["squash"][squash],
+            }
+            expected = must_be_refused(config, environment.actions, refused_pairs)
+            message = refusal(config)
+            outcomes.add(message is None)
+            if (message is not None) != expected or "\n" in (message or ""):
+                wrong.append((variance, squash, estimator, learner, message))
     assert wrong == []
+    assert outcomes == {True, False}
 
 
 @pytest.mark.parametrize("env", words("env"))
@@ -120,11 +138,87 @@ def test_a_policy_for_other_actions_is_refused(env: str) -> None:
         assert str(message).startswith(f"policy={policy} does not serve the ")
 
 
+def chosen(*overrides: str) -> dict[str, str | None]:
+    """Return the word that each axis has in the end."""
+    choices = compose("config", list(overrides), return_hydra_config=True).hydra.runtime.choices
+    return {axis: choices[axis] for axis in AXES}
+
+
+@pytest.mark.parametrize(
+    ("typed", "brought"),
+    [
+        ("learner=replay", "squash=tanh"),
+        ("estimator=reparameterised", "learner=replay squash=tanh"),
+        ("env=cartpole", "policy=categorical variance=null squash=null"),
+        ("policy=categorical", "variance=null squash=null"),
+        ("env=lqr", "squash=none"),
+        ("env=lqr estimator=reparameterised", "learner=replay squash=none"),
+        ("env=cartpole learner=replay", "policy=categorical variance=null squash=null"),
+    ],
+)
+def test_a_word_brings_others_which_give_way_to_what_is_typed(typed: str, brought: str) -> None:
+    found = chosen(*typed.split())
+    pairs = [pair.split("=") for pair in brought.split()]
+    assert {axis: str(found[axis]).replace("None", "null") for axis, _ in pairs} == dict(pairs)
+    for axis, word in pairs:
+        other = next(other for other in words(axis) if other != word)
+        assert chosen(*typed.split(), f"{axis}={other}")[axis] == other
+
+
+def test_what_a_learner_brings_beside_its_word_gives_way_too() -> None:
+    usual, with_replay = composed()["policy"], composed("learner=replay")["policy"]
+    assert with_replay["activation"] != usual["activation"]
+    assert composed("learner=replay", "policy.activation=elu")["policy"]["activation"] == "elu"
+    assert composed("estimator=reparameterised", "learner=on_policy")["policy"] == usual
+    assert composed("env=lqr", "learner=replay")["policy"]["hidden"] == []
+    assert composed("env=lqr", "learner=replay", "policy.hidden=[3]")["policy"]["hidden"] == [3]
+
+
+def leaves(node: Config, prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        deeper = isinstance(value, dict)
+        found |= leaves(value, f"{prefix}{key}.") if deeper else {f"{prefix}{key}": value}
+    return found
+
+
+def test_there_are_tuned_settings() -> None:
+    assert TUNED
+
+
+@pytest.mark.parametrize("path", TUNED, ids=lambda path: path.stem)
+def test_tuned_settings_belong_to_an_environment_and_a_learner(path: Any) -> None:
+    pairs = {f"{env}_{learner}": (f"env={env}", f"learner={learner}")
+             for env, learner in product(words("env"), words("learner"))}  # fmt: skip
+    pair = pairs[path.stem]
+    plain, settings = leaves(composed(*pair, "~tuned")), leaves(yaml.safe_load(path.read_text()))
+    assert settings.keys() <= plain.keys()
+    assert path.read_text().startswith("# @package _global_\n")
+    assert leaves(composed(*pair)) == plain | settings
+    assert leaves(composed(*pair, "steps=7"))["steps"] == 7
+    assert refusal(composed(*pair)) is None
+
+
+def test_where_nothing_is_tuned_nothing_changes() -> None:
+    names = {path.stem for path in TUNED}
+    plain = {(env, learner) for env, learner in product(words("env"), words("learner"))
+             if f"{env}_{learner}" not in names and env != "any"}  # fmt: skip
+    for env, learner in sorted(plain)[::6]:
+        pair = (f"env={env}", f"learner={learner}")
+        assert composed(*pair) == composed(*pair, "~tuned")
+
+
 REINFORCE = (
     "estimator.weight=total_return", "estimator.baseline=none", "estimator.standardise=false",
     "estimator.surrogate=plain", "learner.rollout_steps=null", "learner.epochs=1",
     "learner.minibatch_rows=null", "learner.max_grad_norm=null",
 )  # fmt: skip
+
+
+NO_VALUE = "estimator.weight=reward_to_go estimator.baseline=none learner.rollout_steps=null"
+PATHWISE = "estimator=reparameterised learner=on_policy"
+DYNAMICS = f"env=lqr estimator.through=dynamics {PATHWISE}"
+WHOLE = f"{DYNAMICS} learner.rollout_steps=null"
 
 
 def test_the_settings_that_the_estimators_file_calls_reinforce_work() -> None:
@@ -151,6 +245,40 @@ def test_the_settings_that_the_estimators_file_calls_reinforce_work() -> None:
         ("estimator.weight=total_return", "rollout_steps=128 cuts episodes"),
         ("policy.hidden=[] variance.trunk=separate", "trunk=separate has no effect on a linear"),
         ("variance.initial_std=5", r"variance\.initial_std=5\.0 must lie between"),
+        (
+            "estimator.weight=action_value estimator.gae_lambda=0.9",
+            r"gae_lambda=0\.9 has no effect",
+        ),
+        (
+            "estimator.baseline=leave_one_out estimator.weight=reward_to_go",
+            "has one action in each",
+        ),
+        ("learner.critic_lambda=0.9", r"learner\.critic_lambda=0\.9 has no effect"),
+        ("learner.action_samples=3", r"learner\.action_samples=3 has no effect"),
+        ("learner.target_kl=0.1 learner.epochs=1", r"learner\.target_kl=0\.1 has no effect"),
+        (f"{NO_VALUE} learner.critic_lr=0.1", r"learner\.critic_lr=0\.1 has no effect"),
+        (f"{NO_VALUE} learner.critic=state_value", r"learner\.critic=state_value has no effect"),
+        ("learner.critic=action_value estimator.weight=gae", r"weight=gae needs trajectories"),
+        ("learner.critic=state_value estimator.weight=action_value", "needs action values and"),
+        ("learner=replay estimator.weight=gae", r"weight=gae needs trajectories and this learner"),
+        ("learner=replay estimator.baseline=value", "baseline=value does not go with"),
+        ("learner=replay learner.action_samples=1", "action_samples=1 leaves no other action"),
+        ("learner=replay estimator.surrogate=ppo_clip", "ppo_clip have no effect with"),
+        (
+            "learner=replay learner.target_entropy=-1 learner.temperature=0",
+            r"y=-1\.0 has no effect",
+        ),
+        (f"{PATHWISE} learner.critic=state_value", "needs a critic of states and actions"),
+        (f"{PATHWISE} estimator.horizon=5", r"estimator\.horizon=5 has no effect with"),
+        (f"{PATHWISE} estimator.through=dynamics", "needs an environment that can be differentia"),
+        (f"{DYNAMICS} learner=replay", "and a learner that follows its trajectories"),
+        (f"{DYNAMICS} learner.critic=action_value", "and a learner that follows its trajector"),
+        (f"{DYNAMICS}", "rollout_steps=128 cuts episodes"),
+        (f"{WHOLE} learner.critic_lr=0.1", r"learner\.critic_lr=0\.1 has no effect"),
+        (f"{WHOLE} learner.target_kl=0.1", r"learner\.target_kl=0\.1 has no effect"),
+        (f"{WHOLE} learner.action_samples=3", r"learner\.action_samples=3 has no effect"),
+        ("env=cartpole estimator=reparameterised", "those of policy=categorical cannot be"),
+        ("env=lqr squash=tanh", "squash=tanh needs finite action bounds"),
         ("variance.initial_std=[1,1]", "initial_std has 2 entries and the action has 4 dimensions"),
     ],
 )
@@ -158,6 +286,22 @@ def test_what_cannot_work_or_has_no_effect_is_refused(overrides: str, message: s
     with pytest.raises(SettingsError, match=message) as refused:
         worker.refuse_what_cannot_work(composed(*overrides.split()))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        NO_VALUE,
+        "learner=replay",
+        "learner=replay variance=fixed learner.temperature=0",
+        "learner.critic=action_value learner.critic_lambda=0.9 learner.action_samples=3",
+        PATHWISE,
+        WHOLE,
+        f"{DYNAMICS} estimator.horizon=5 learner.critic_lambda=0.9 learner.critic_lr=0.1",
+    ],
+)
+def test_close_to_what_is_refused_there_is_something_that_works(overrides: str) -> None:
+    assert refusal(composed(*overrides.split())) is None
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

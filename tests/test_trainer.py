@@ -20,7 +20,6 @@ from gausspg.rollout import Rollout
 SHORT = (
     *SMALL,
     "learner.rollout_steps=4",
-    "learner.epochs=2",
     "steps=192",
     "checkpoint_interval=64",
     "evaluation.interval=96",
@@ -28,7 +27,13 @@ SHORT = (
     "evaluation.final_episodes=3",
 )
 NAMESPACES = {"train", "eval", "policy", "gradient", "critic", "time"}
-ENVIRONMENTS = [("env=pendulum",), ("env=cartpole",)]
+REPLAY = ("learner=replay", "learner.warmup_steps=8", "learner.minibatch_rows=8")
+KINDS = [
+    ("env=pendulum", "learner.epochs=2"),
+    ("env=cartpole", "learner.epochs=2"),
+    ("env=pendulum", *REPLAY),
+    ("env=cartpole", *REPLAY),
+]
 
 Record = list[tuple[int, dict[str, float]]]
 
@@ -45,7 +50,7 @@ def timeless(record: Record) -> Record:
     ]
 
 
-@pytest.mark.parametrize("words", ENVIRONMENTS)
+@pytest.mark.parametrize("words", KINDS, ids=" ".join)
 def test_every_metric_lies_in_a_namespace_and_is_finite(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -72,7 +77,7 @@ def test_the_learning_rate_falls_over_the_budget(tmp_path: Path) -> None:
     assert rates == pytest.approx([0.012 - 0.001 * iteration for iteration in range(12)])
 
 
-@pytest.mark.parametrize("words", ENVIRONMENTS)
+@pytest.mark.parametrize("words", KINDS, ids=" ".join)
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ import torch
 from gausspg.actions import BoxActions, from_plain, to_plain
 from gausspg.build import SettingsError, build, find
 from gausspg.envs.environment import Environment
-from gausspg.estimators.base import Estimator
 from gausspg.learners.base import Learner
 from gausspg.normaliser import Normaliser
 from gausspg.policies.base import Policy
@@ -114,12 +113,12 @@ def build_learner(
     Raises:
         SettingsError: a setting is wrong, or estimator and learner do not go together.
     """
-    estimator: Estimator = build(settings.estimator, "estimator")
     learner: Learner = build(
         settings.learner,
         "learner",
         policy=policy,
-        estimator=estimator,
+        estimator=partial(build, settings.estimator, "estimator"),
+        differentiable=environment.differentiable,
         gamma=settings.gamma,
         num_envs=environment.num_envs,
         scale_rewards=environment.normalise_reward,

@@ -60,9 +60,3 @@ def mlp(
 def width(inputs: int, hidden: Sequence[int]) -> int:
     """Return the number of features that `mlp(inputs, hidden, ...)` gives out."""
     return hidden[-1] if hidden else inputs
-
-
-def values(network: nn.Module, observations: Tensor) -> Tensor:
-    """Return `network(observations)` of shape `[batch, 1]` without its last axis, `[batch]`."""
-    output: Tensor = network(observations)
-    return output.squeeze(-1)

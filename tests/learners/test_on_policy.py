@@ -13,7 +13,6 @@ from gausspg.estimators.score_function import ScoreFunction
 from gausspg.learners.base import clip_gradient
 from gausspg.learners.on_policy import approximate_kl
 from gausspg.returns import generalised_advantage, next_values
-from gausspg.rollout import Rollout, collect_steps
 
 CONSTANT = ("+env.kwargs.constant=true", "learner.critic_hidden=[]", "learner.lr_schedule=constant")
 ENDINGS = ("truncates", "terminates")
@@ -26,7 +25,7 @@ class Spy:
         self.trajectories: list[Trajectories] = []
         self.given: list[tuple[Tensor, Tensor]] = []
         self.batches: list[Batch] = []
-        weights, call = ScoreFunction.weights, ScoreFunction.__call__
+        weights, call = ScoreFunction.weights, ScoreFunction.at_taken_actions
 
         def spy_weights(estimator: ScoreFunction, seen: Trajectories) -> tuple[Tensor, Tensor]:
             self.trajectories.append(seen)
@@ -38,19 +37,13 @@ class Spy:
             return call(estimator, distribution, batch)
 
         patch.setattr(ScoreFunction, "weights", spy_weights)
-        patch.setattr(ScoreFunction, "__call__", spy_call)
-
-
-def rollout_again(run: Run, steps: int) -> Rollout:
-    """Collect the first rollout of a run in environments of one's own."""
-    noise = run.policy.draw_noise(run.streams.torch("action_noise", 0), steps, 4)
-    with run.batch() as env:
-        return collect_steps(env, run.policy, noise)
+        patch.setattr(ScoreFunction, "at_taken_actions", spy_call)
 
 
 def value_by_hand(critic: dict[str, Tensor], observations: Tensor) -> np.ndarray:
-    hidden = observations.numpy() @ critic["0.0.weight"].numpy().T + critic["0.0.bias"].numpy()
-    return np.tanh(hidden) @ critic["1.weight"].numpy()[0] + critic["1.bias"].numpy()[0]
+    hidden = observations.numpy() @ critic["network.hidden.0.weight"].numpy().T
+    hidden = np.tanh(hidden + critic["network.hidden.0.bias"].numpy())
+    return hidden @ critic["network.out.weight"].numpy()[0] + critic["network.out.bias"].numpy()[0]
 
 
 @pytest.mark.parametrize("ending", ["truncates", "terminates"])
@@ -60,7 +53,7 @@ def test_weights_and_targets_equal_a_recomputation_by_hand(
     spy = Spy(monkeypatch)
     kwargs = [f"+env.kwargs.{way}={str(way == ending).lower()}" for way in ENDINGS]
     run = tiny("Clockwork", "learner.rollout_steps=12", "learner.epochs=1", *kwargs)
-    rollout = rollout_again(run, 12)
+    rollout = run.rollout(12)
     critic = {k: v.clone() for k, v in run.learner.state_dict()["critic"].items()}
     run.iterate(1)
     values = value_by_hand(critic, rollout.observations)
@@ -210,7 +203,7 @@ def test_a_gradient_that_is_not_finite_names_its_parameter(bad: float) -> None:
 def test_no_critic_is_built_where_nothing_asks_for_values() -> None:
     run = tiny("Bandit", *REINFORCE)
     metrics = run.iterate(1)
-    assert run.learner.state_dict()["critic"] is None
+    assert not run.learner.state_dict()["critic"]
     assert not [name for name in metrics if "critic" in name]
     assert len(run.learner.state_dict()["optimiser"]["param_groups"]) == 1
     asked = tiny("Bandit").iterate(1)
@@ -317,7 +310,9 @@ def test_minibatches_are_nearly_equal(rows: int | None, parts: int) -> None:
     run = tiny("Bandit", *words, "learner.epochs=1")
     sizes: list[int] = []
     step = run.learner._gradient_step
-    run.learner._gradient_step = lambda data: (sizes.append(len(data.targets)), step(data))[1]
+    run.learner._gradient_step = lambda data, noise: (
+        sizes.append(len(data.targets)), step(data, noise)
+    )[1]  # fmt: skip
     run.iterate(1)
     assert sum(sizes) == 40
     assert len(sizes) == parts

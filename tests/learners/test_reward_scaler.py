@@ -32,9 +32,16 @@ def sums_by_hand(batches: list[tuple[torch.Tensor, ...]]) -> np.ndarray:
     return sums
 
 
+def scale(
+    scaler: RewardScaler, rewards: torch.Tensor, ends: torch.Tensor, valid: torch.Tensor
+) -> torch.Tensor:
+    scaler.update(rewards, ends, valid)
+    return scaler.scale(rewards)
+
+
 def scale_all(scaler: RewardScaler, batches: list[tuple[torch.Tensor, ...]]) -> torch.Tensor:
     for rewards, ends in batches:
-        scaled = scaler(rewards, ends, torch.ones_like(ends))
+        scaled = scale(scaler, rewards, ends, torch.ones_like(ends))
     return scaled
 
 
@@ -57,7 +64,7 @@ def test_the_sum_stops_at_the_end_of_an_episode() -> None:
 def test_rewards_are_not_shifted() -> None:
     scaler = RewardScaler(1, GAMMA, enabled=True)
     rewards = torch.tensor([[3.0], [5.0], [4.0]])
-    scaled = scaler(rewards, torch.zeros(3, 1, dtype=torch.bool), torch.ones(3, 1).bool())
+    scaled = scale(scaler, rewards, torch.zeros(3, 1, dtype=torch.bool), torch.ones(3, 1).bool())
     ratio = rewards / scaled
     torch.testing.assert_close(ratio, ratio[0].expand_as(ratio))
 
@@ -67,7 +74,7 @@ def test_scaled_rewards_are_clipped() -> None:
     none = torch.zeros(1000, 1, dtype=torch.bool)
     rewards = torch.zeros(1000, 1)
     rewards[500] = -100.0
-    assert scaler(rewards, none, ~none).min() == -10.0
+    assert scale(scaler, rewards, none, ~none).min() == -10.0
 
 
 def test_entries_that_are_not_valid_do_not_count() -> None:
@@ -75,17 +82,17 @@ def test_entries_that_are_not_valid_do_not_count() -> None:
     ends = torch.tensor([[False, True], [False, False], [True, False]])
     valid = torch.tensor([[True, True], [True, False], [True, False]])
     scaler = RewardScaler(2, GAMMA, enabled=True)
-    scaled = scaler(rewards, ends, valid)
+    scaled = scale(scaler, rewards, ends, valid)
     std = np.std([1.0, 2.0, 3.9, 5.0 + 0.9 * 3.9])
     torch.testing.assert_close(scaled, (rewards / std).float())
-    careless = RewardScaler(2, GAMMA, enabled=True)(rewards, ends, torch.ones_like(valid))
+    careless = scale(RewardScaler(2, GAMMA, enabled=True), rewards, ends, torch.ones_like(valid))
     assert not torch.allclose(scaled, careless, rtol=1e-3)
 
 
 def test_disabled_it_changes_nothing() -> None:
     rewards, ends = history()[0]
     scaler = RewardScaler(3, GAMMA, enabled=False)
-    assert torch.equal(scaler(rewards, ends, torch.ones_like(ends)), rewards)
+    assert torch.equal(scale(scaler, rewards, ends, torch.ones_like(ends)), rewards)
 
 
 def test_statistics_survive_saving_and_sums_begin_anew() -> None:
@@ -99,3 +106,12 @@ def test_statistics_survive_saving_and_sums_begin_anew() -> None:
     found, expected, unforgotten = (scale_all(s, batches[-1:]) for s in (loaded, scaler, kept))
     assert torch.equal(found, expected)
     assert not torch.equal(found, unforgotten)
+
+
+def test_rewards_of_any_shape_are_scaled_alike_and_leave_the_statistics_alone() -> None:
+    """A replayed batch is no new experience."""
+    scaler, rewards = RewardScaler(3, GAMMA, enabled=True), history()[0][0]
+    scale_all(scaler, history())
+    first = scaler.scale(rewards)
+    assert torch.equal(scaler.scale(rewards.flatten()), first.flatten())
+    assert torch.equal(scaler.scale(rewards), first)

@@ -80,10 +80,58 @@ def test_score_function_gradient_is_the_exact_one_of_the_sum_over_actions(policy
     batch = Batch(u, rewards[distribution.action(u)], distribution.log_prob(u).detach())
     for surrogate in ("plain", "ppo_clip"):
         estimator = ScoreFunction("reward_to_go", "none", None, False, surrogate, None)
-        total = estimator(distribution, batch).sum()
+        total = estimator.at_taken_actions(distribution, batch).sum()
         (samples,) = torch.autograd.grad(total, leaves, retain_graph=True)
         assert in_se(samples, exact) < 4.5
         assert in_se(samples, -exact) > 10.0
+
+
+@pytest.mark.parametrize("baseline", ["none", "leave_one_out"])
+def test_gradient_from_fresh_actions_is_the_exact_one(policy, in_se, baseline):
+    rewards = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
+    logits = LOGITS.clone().requires_grad_()
+    (exact,) = torch.autograd.grad(logits.softmax(-1) @ rewards, logits)
+    leaves = LOGITS.repeat(60_000, 1).requires_grad_()
+    settings = ("action_value", baseline, None, None, None, None)
+    estimator = ScoreFunction(*settings, offered=frozenset({"action_values"}), action_samples=3)
+    surrogate = estimator.at_fresh_actions(
+        Categorical(leaves), _gumbel(policy, 3, 60_000), lambda codes: codes @ rewards
+    )
+    (samples,) = torch.autograd.grad(surrogate.sum(), leaves)
+    assert in_se(samples, exact) < 4.5
+    assert in_se(samples, 2.0 / 3.0 * exact) > 10.0
+
+
+def test_critics_see_one_number_per_action(policy, observations):
+    distribution = policy(observations)
+    u = distribution.sample(policy.draw_noise(torch.Generator().manual_seed(1), 5, 64))
+    codes = distribution.encode(u)
+    assert (policy.latent_dim, policy.code_dim) == (1, 4)
+    assert u.shape == (5, 64, 1)
+    assert codes.shape == (5, 64, 4)
+    assert codes.dtype == torch.float32
+    assert torch.equal(codes.argmax(-1), distribution.action(u))
+    assert torch.equal(codes.sort(-1).values, torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(5, 64, 4))
+
+
+def test_log_prob_of_several_actions_in_each_state(policy, observations):
+    distribution = Categorical(3.0 * observations)
+    u = distribution.sample(torch.randn(6, 64, 5, generator=torch.Generator().manual_seed(1)))
+    together = distribution.log_prob(u)
+    assert_close(together, torch.stack([distribution.log_prob(one) for one in u]))
+    assert_close(together, Peer(logits=3.0 * observations).log_prob(u.squeeze(-1)))
+
+
+def test_samples_cannot_be_differentiated_and_the_entropy_is_cheap(policy, observations):
+    distribution = policy(observations)
+    assert not policy.differentiable_samples
+    with pytest.raises(NotImplementedError, match="samples of Categorical have no gradient"):
+        distribution.reparameterise(_gumbel(policy, 64))
+    assert torch.equal(
+        distribution.entropy_estimate(_gumbel(policy, 2, 64)), distribution.entropy()
+    )
+    # Half of the entropy of four equal actions.
+    assert policy.usual_target_entropy == pytest.approx(math.log(2.0))
 
 
 def test_policy_starts_near_uniform(policy, observations):

@@ -53,7 +53,12 @@ def test_ppo_ratio_at_unchanged_parameters_is_one(make_policy, observations, pai
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
     batch = Batch(torch.cat(latents)[order], torch.ones(64), stored[order])
     surrogate = ScoreFunction("reward_to_go", "none", None, False, "ppo_clip", 0.2)
-    assert_close(surrogate(policy(observations[order]), batch), batch.weights, rtol=0.0, atol=1e-4)
+    assert_close(
+        surrogate.at_taken_actions(policy(observations[order]), batch),
+        batch.weights,
+        rtol=0.0,
+        atol=1e-4,
+    )
 
 
 def test_ratio_from_a_recovered_u_is_far_from_one(make_policy, observations):
@@ -92,6 +97,50 @@ def test_sample_carries_no_gradient(make_policy, observations, pair):
     assert not u.requires_grad
     assert_close(u, distribution.normal.transform(_noise(policy)).detach())
     assert distribution.log_prob(u).requires_grad
+
+
+def test_reparameterised_sample_is_the_sample_and_carries_a_gradient(
+    make_policy, observations, pair
+):
+    policy = make_policy(*pair)
+    assert policy.differentiable_samples
+    distribution = policy(observations)
+    noise = _noise(policy)
+    u = distribution.reparameterise(noise)
+    assert torch.equal(u.detach(), distribution.sample(noise))
+    gradients = torch.autograd.grad(u.square().sum(), list(policy.parameters()))
+    assert all(gradient.abs().sum() > 0.0 for gradient in gradients)
+
+
+def test_critics_see_the_action_that_is_sent(make_policy, observations, pair):
+    policy = make_policy(*pair, bound=0.3)
+    distribution = policy(observations)
+    noise = policy.draw_noise(torch.Generator().manual_seed(2), 5, 64)
+    u = distribution.reparameterise(noise)
+    assert torch.equal(distribution.encode(u), distribution.action(u))
+    assert distribution.encode(u).requires_grad
+    assert u.shape == (5, 64, policy.latent_dim)
+    assert distribution.encode(u).shape == (5, 64, policy.code_dim)
+    assert_close(distribution.log_prob(u), torch.stack([distribution.log_prob(one) for one in u]))
+
+
+def test_entropy_estimate_is_the_squashs_and_agrees_with_the_entropy(
+    make_policy, observations, pair, in_se
+):
+    policy, state = make_policy(*pair), observations[:1]
+    noise = torch.randn(1, 2000, 3, generator=torch.Generator().manual_seed(2))
+    single = policy(state.expand(2000, -1)).entropy_estimate(noise)
+    several = noise.transpose(0, 1)
+    together = policy(state).entropy_estimate(several)
+    assert torch.equal(together, policy.squash.entropy_estimate(policy(state).normal, several))
+    assert_close(together, single.mean(0, keepdim=True), rtol=1e-4, atol=1e-5)
+    exact = policy(state).entropy().detach()
+    assert torch.equal(together, exact) or in_se(single, exact) < 4.5
+
+
+def test_usual_target_entropy_is_minus_the_number_of_dimensions(make_policy):
+    for dims in (1, 3):
+        assert make_policy("fixed", dims=dims).usual_target_entropy == -dims
 
 
 def test_mode_is_the_mean_of_u(make_policy, observations, pair):

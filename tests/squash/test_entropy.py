@@ -192,3 +192,98 @@ def test_surprise_of_stored_samples_has_the_right_value_and_no_gradient(
     (gradient,) = torch.autograd.grad(through_the_sample.sum(), log_std)
     assert in_se(gradient, truth) < 4.5
     assert in_se(gradient, 0.0) > 10.0
+
+
+@pytest.fixture
+def estimated(make_squash):
+    """Return a function: entropy estimates and their gradients, each with a Gaussian of its own.
+
+    Each estimate is from 3 samples; the gradients are in the mean and in the log-std.
+    """
+
+    def estimate(word, mean, std, number=60_000):
+        noise = torch.randn(
+            3, number, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+        )
+        means = torch.full((number, 1), mean, dtype=torch.float64, requires_grad=True)
+        normal = DiagonalNormal(means, torch.full_like(means, math.log(std)).requires_grad_())
+        estimates = make_squash(word, LOW, HIGH).entropy_estimate(normal, noise)
+        gradients = torch.autograd.grad(
+            estimates.sum(), [normal.mean, normal.log_scale], materialize_grads=True
+        )
+        return estimates, torch.cat(gradients, -1)
+
+    return estimate
+
+
+@pytest.mark.parametrize(("mean", "std"), GAUSSIANS)
+def test_every_entropy_estimate_is_unbiased_and_so_is_its_gradient(
+    make_squash, mean_surprise, estimated, in_se, squash_word, mean, std
+):
+    estimates, gradients = estimated(squash_word, mean, std)
+    normal = _normal(mean, std)
+    entropy = make_squash(squash_word, LOW, HIGH).entropy(normal)
+    truth = mean_surprise(squash_word, mean, std)
+    slope = _central_difference(lambda m, s: mean_surprise(squash_word, m, s), mean, std)
+    assert estimates.shape == (60_000,)
+    if estimates.std() > 1e-9:
+        assert in_se(estimates, truth) < 4.5
+        assert in_se(gradients, torch.from_numpy(slope)) < 4.5
+        assert in_se(estimates, truth + 0.1) > 10.0
+    else:
+        assert_close(estimates, entropy.expand(60_000))
+        assert_close(gradients, torch.from_numpy(_gradient(entropy, normal)).expand(60_000, 2))
+
+
+def test_tanh_entropy_is_the_only_one_that_is_estimated(estimated, squash_word):
+    estimates, _ = estimated(squash_word, 0.3, 0.5, 10)
+    assert (estimates.std().item() > 1e-9) == (squash_word == "tanh")
+
+
+@pytest.mark.parametrize("std", [0.5, 0.95, 1.5])
+def test_estimate_pulls_the_std_towards_0_874_and_the_base_entropy_outwards_for_ever(
+    estimated, tanh_entropy, in_se, std
+):
+    truth = _central_difference(tanh_entropy, 0.0, std)[1]
+    _, gradients = estimated("tanh", 0.0, std)
+    of_log_std = gradients[:, 1]
+    assert in_se(of_log_std, truth) < 4.5
+    assert (truth > 0.0) == (std < 0.874)
+    # The base entropy's gradient in the log-std is 1 whatever the std.
+    normal = _normal(0.0, std)
+    wrong = _gradient(normal.base_entropy(), normal)[1]
+    assert wrong == pytest.approx(1.0)
+    assert in_se(of_log_std, wrong) > 10.0
+    assert in_se(of_log_std, 0.0) > 10.0
+
+
+def test_estimate_of_a_full_covariance_has_the_gradient_of_the_entropy(make_squash, in_se):
+    squash, number = make_squash("tanh", dims=2), 60_000
+    noise = torch.randn(
+        2, number, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    values = ([0.4, -0.8], [-0.5, -0.2], [1.5])
+    one, many = (
+        [torch.tensor(v).double().repeat(rows, 1).requires_grad_() for v in values]
+        for rows in (1, number)
+    )
+    entropy = squash.entropy(CholeskyNormal(*one))
+    estimates = squash.entropy_estimate(CholeskyNormal(*many), noise)
+    assert in_se(estimates, entropy.detach()) < 4.5
+    truth = torch.autograd.grad(entropy.sum(), one)
+    found = torch.autograd.grad(estimates.sum(), many)
+    for samples, exact in zip(found, truth, strict=True):
+        assert in_se(samples, exact) < 4.5
+        assert in_se(samples, 0.0) > 10.0
+
+
+def test_estimates_derivative_in_float32_is_right_where_tanh_has_rounded_to_one(make_squash):
+    """Against `log_derivative`, which is tested on its own; in absolute terms, as it is summed."""
+    squash = make_squash("tanh", LOW, HIGH)
+    u = torch.linspace(-20.0, 20.0, 4001)[:, None].requires_grad_()
+    normal = DiagonalNormal(u, torch.zeros(1))
+    estimate = squash.float().entropy_estimate(normal, torch.zeros(1, 4001, 1))
+    exact = squash.double().log_derivative(u.detach().double()).squeeze(-1)
+    assert_close((estimate - normal.base_entropy()).detach().double(), exact, rtol=2e-7, atol=2e-6)
+    (slope,) = torch.autograd.grad(estimate.sum(), u)
+    assert_close(slope.double(), -2.0 * torch.tanh(u.detach().double()), rtol=1e-5, atol=1e-6)

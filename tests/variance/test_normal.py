@@ -135,3 +135,33 @@ def test_density_of_a_diagonal_gaussian_integrates_to_one():
 def test_base_entropy_of_a_standard_normal_is_half_log_two_pi_e_each():
     normal = DiagonalNormal(torch.zeros(2, 3), torch.zeros(3))
     assert_close(normal.base_entropy(), torch.full((2,), 1.5 * math.log(2.0 * math.pi * math.e)))
+
+
+@pytest.mark.parametrize("kind", [DiagonalNormal, CholeskyNormal])
+def test_several_samples_in_each_state_are_those_of_one_after_the_other(parameters, kind):
+    normal = kind(*parameters[: 2 + (kind is CholeskyNormal)])
+    rng = torch.Generator().manual_seed(6)
+    noise = torch.randn(3, N, DIMS, generator=rng, dtype=torch.float64)
+    for question in ("transform", "whiten", "log_prob"):
+        each = [getattr(normal, question)(one) for one in noise]
+        assert_close(getattr(normal, question)(noise), torch.stack(each))
+
+
+@pytest.mark.parametrize("kind", [DiagonalNormal, CholeskyNormal])
+def test_gradient_through_the_sample_is_that_of_mean_plus_factor_times_noise(noise, kind):
+    """dU / dL of a sample is the noise, whatever the parameters of L."""
+    rng = torch.Generator().manual_seed(7)
+    shapes = [(N, DIMS), (N, DIMS), (N, DIMS * (DIMS - 1) // 2)][: 2 + (kind is CholeskyNormal)]
+    leaves = [torch.randn(*s, generator=rng, dtype=torch.float64).requires_grad_() for s in shapes]
+    sensitivity = torch.randn(N, DIMS, generator=rng, dtype=torch.float64)
+    normal = kind(*leaves)
+    got = torch.autograd.grad((sensitivity * normal.transform(noise)).sum(), leaves)
+
+    def factor(*parts):
+        if kind is CholeskyNormal:
+            return kind(noise, *parts).scale_tril
+        return torch.diag_embed(parts[0].exp())
+
+    outer = sensitivity.unsqueeze(-1) * noise.unsqueeze(-2)
+    expected = torch.autograd.grad((factor(*leaves[1:]) * outer).sum(), leaves[1:])
+    assert_close(got, (sensitivity, *expected))

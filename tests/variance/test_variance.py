@@ -202,6 +202,24 @@ def test_every_learned_mode_receives_a_gradient(make_policy, observations, bound
     assert all(gradient.abs().sum() > 0.0 for gradient in gradients)
 
 
+def test_every_learned_mode_receives_a_gradient_through_the_sample(
+    make_policy, observations, bounded_word
+):
+    policy = make_policy(bounded_word)
+    u = policy(observations).reparameterise(_noise(policy))
+    gradients = torch.autograd.grad(u.square().sum(), [*policy.variance.parameters()])
+    assert all(gradient.abs().sum() > 0.0 for gradient in gradients)
+
+
+def test_only_a_mode_with_parameters_trains_the_spread(make_policy, observations, variance_word):
+    policy = make_policy(variance_word)
+    distribution = policy(observations)
+    around_the_mean = distribution.reparameterise(_noise(policy)) - distribution.mode()
+    gradients = torch.autograd.grad(around_the_mean.square().sum(), list(policy.parameters()))
+    moved = any(gradient.abs().max() > 0.0 for gradient in gradients)
+    assert policy.trains_spread == moved == distribution.normal.std.requires_grad
+
+
 def test_learned_global_left_alone_equals_fixed(make_policy, observations):
     std = [0.2, 0.5, 1.3]
     fixed, learned = make_policy("fixed", std=std), make_policy("learned_global", initial_std=std)

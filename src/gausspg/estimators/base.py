@@ -1,21 +1,36 @@
-"""What an estimator is: (distribution at a batch of states, batch) -> a surrogate per sample.
+"""What an estimator is: evidence about actions -> a surrogate per sample.
 
 The gradient of the surrogate's mean in the policy's parameters is the estimate of the gradient of
-the expected return. Estimators know neither learners nor environments. A new one is one file with
-one class and one YAML in `conf/estimator/`.
+the expected return. There are three kinds of evidence, and a configured estimator works from one:
+
+- `trajectories`: actions that were taken, with weights made from the rewards that followed;
+- `action_values`: a critic Q(s, a) of the learner's, at fresh actions of the current policy;
+- `dynamics`: rewards along trajectories through which one can differentiate.
+
+A learner offers kinds of evidence and asks its estimator, by `evidence`, which it takes. Estimators
+know neither learners nor environments. A new one is one file with one class and one YAML in
+`conf/estimator/`.
 """
 
-from abc import ABC, abstractmethod
+from abc import ABC
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
 from gausspg.policies.base import ActionDistribution
 
+Evidence = Literal["trajectories", "action_values", "dynamics"]
+Offer = frozenset[Evidence]
+
+ActionValue = Callable[[Tensor], Tensor]
+"""Codes of actions `[K, batch, code_dim]` -> their values `[K, batch]`, differentiable."""
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples an estimator works on.
+    """Actions that were taken.
 
     Attributes:
         latents: `[batch, latent_dim]`, the u that were taken, without a gradient.
@@ -50,19 +65,50 @@ class Trajectories:
 
 
 class Estimator(ABC):
-    """A gradient estimator.
+    """A gradient estimator; it implements the method that goes with its `evidence`.
 
     `uses_value` tells whether it wants a state-value function; `whole_episodes` whether its
-    weights are only right on episodes that begin and end in the batch.
+    weights are only right on episodes that begin and end in the batch; `differentiates_samples`
+    whether the policy's samples must carry a gradient; `horizon` after how many steps a value
+    function takes over from the dynamics.
     """
 
-    uses_value: bool
-    whole_episodes: bool
+    evidence: Evidence
+    uses_value: bool = False
+    whole_episodes: bool = False
+    differentiates_samples: bool = False
+    horizon: int | None = None
 
-    @abstractmethod
     def weights(self, trajectories: Trajectories) -> tuple[Tensor, Tensor]:
         """Return the weights and the regression targets of the values, both `[T, N]`."""
+        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")
 
-    @abstractmethod
-    def __call__(self, distribution: ActionDistribution, batch: Batch) -> Tensor:
+    def at_taken_actions(self, distribution: ActionDistribution, batch: Batch) -> Tensor:
         """Return the surrogate of each sample, `[batch]`, to be maximised."""
+        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")
+
+    def at_fresh_actions(
+        self, distribution: ActionDistribution, noise: Tensor, value: ActionValue
+    ) -> Tensor:
+        """Return the surrogate of each state, `[batch]`, to be maximised.
+
+        Args:
+            distribution: of the actions in a batch of states.
+            noise: `[K, batch, ...]`, of the policy; makes K actions in each state.
+            value: of actions in those same states; its own parameters are nobody's concern here.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")
+
+    def along_trajectories(
+        self, rewards: Tensor, next_values: Tensor, ends: Tensor, gamma: float
+    ) -> Tensor:
+        """Return the surrogate of what happened in each environment, `[N]`, to be maximised.
+
+        Args:
+            rewards: `[T, N]`, with the gradient of everything that led to them.
+            next_values: `[T, N]`, with a gradient: the value of the state after a step where the
+                trajectory is cut there, else 0.
+            ends: `[T, N]`, bool, the last step of an episode; the next one begins a new one.
+            gamma: discount per step.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")

@@ -5,13 +5,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gausspg.estimators.base import Batch, Estimator, Trajectories
+from gausspg.estimators.base import ActionValue, Batch, Estimator, Offer, Trajectories
 from gausspg.policies.base import ActionDistribution
 from gausspg.ranges import Fraction, Positive
 from gausspg.returns import generalised_advantage, reward_to_go, total_return
 
-Weight = Literal["total_return", "reward_to_go", "gae"]
-Baseline = Literal["none", "mean", "value"]
+Weight = Literal["total_return", "reward_to_go", "gae", "action_value"]
+Baseline = Literal["none", "mean", "value", "leave_one_out"]
 Surrogate = Literal["plain", "ppo_clip"]
 
 
@@ -24,59 +24,111 @@ class ScoreFunction(Estimator):
     min(r w, clip(r, 1 - c, 1 + c) w) with r = pi / pi_old (Schulman et al. 2017, arXiv:1707.06347,
     equation 7); at pi = pi_old its gradient is that of `plain`, and its value is the weight.
 
+    With `weight=action_value` the actions are not those that were taken but K fresh ones in each
+    state, and the weight of each is Q(s, a) minus the mean over the K - 1 others, which does not
+    depend on it (Kool et al. 2019, "Buy 4 REINFORCE samples, get a baseline for free").
+
     The discount enters the weight alone: like common practice it leaves out the outer gamma^t, so
     for gamma < 1 it is not the gradient of the discounted return from the start.
 
     Args:
-        weight: the return of the whole episode, the reward-to-go, or the generalised advantage.
-        baseline: subtracted from the weight: nothing, the batch's mean, or the value function.
+        weight: the return of the whole episode, the reward-to-go, the generalised advantage, or
+            Q(s, a) of fresh actions; null: the generalised advantage where there are trajectories,
+            else Q.
+        baseline: subtracted from the weight: nothing, the batch's mean, the value function, or the
+            mean of the other actions' Q. null: `leave_one_out` with Q, else `value`.
         gae_lambda: of `weight=gae`; null there means 0.95.
-        standardise: shift and scale the weights of a batch to mean 0 and std 1.
-        surrogate: plain or clipped.
+        standardise: shift and scale the weights of a batch to mean 0 and std 1; null: yes, except
+            with Q.
+        surrogate: plain or clipped; null: clipped, except with Q.
         clip_ratio: c of `ppo_clip`; null there means 0.2.
+        offered: the kinds of evidence that the learner has.
+        action_samples: K.
 
     Raises:
-        ValueError: a setting that would have no effect.
+        ValueError: a setting that would have no effect, or that needs what is not offered.
     """
 
     def __init__(
         self,
-        weight: Weight,
-        baseline: Baseline,
+        weight: Weight | None,
+        baseline: Baseline | None,
         gae_lambda: Fraction | None,
-        standardise: bool,
-        surrogate: Surrogate,
+        standardise: bool | None,
+        surrogate: Surrogate | None,
         clip_ratio: Positive | None,
+        *,
+        offered: Offer = frozenset({"trajectories"}),
+        action_samples: int = 1,
     ) -> None:
-        if weight == "gae" and baseline != "value":
+        if weight is None:
+            weight = "gae" if "trajectories" in offered else "action_value"
+        self.evidence = "action_values" if weight == "action_value" else "trajectories"
+        if self.evidence not in offered:
+            needed = self.evidence.replace("_", " ")
             raise ValueError(
-                f"estimator.baseline={baseline} does not go with estimator.weight=gae, which "
+                f"estimator.weight={weight} needs {needed} and this learner has none: leave "
+                "estimator.weight null, or choose another learner or learner.critic"
+            )
+        with_q = weight == "action_value"
+        self._weight = weight
+        self._baseline = baseline or ("leave_one_out" if with_q else "value")
+        self._standardise = standardise if standardise is not None else not with_q
+        self._clipped = (surrogate or ("plain" if with_q else "ppo_clip")) == "ppo_clip"
+        self._refuse_what_does_not_fit(action_samples)
+        self._refuse_what_has_no_effect(gae_lambda, clip_ratio)
+        self.uses_value = self._baseline == "value"
+        # Without a value nothing stands in for the rewards that a cut episode had yet to bring.
+        self.whole_episodes = not with_q and (weight == "total_return" or not self.uses_value)
+        self._lambda = 0.95 if gae_lambda is None else gae_lambda
+        self._clip_ratio = 0.2 if clip_ratio is None else clip_ratio
+
+    def _refuse_what_does_not_fit(self, action_samples: int) -> None:
+        if self._weight == "gae" and self._baseline != "value":
+            raise ValueError(
+                f"estimator.baseline={self._baseline} does not go with estimator.weight=gae, which "
                 "contains the value function: set estimator.baseline=value or another weight"
             )
-        if weight != "gae" and gae_lambda is not None:
+        if self._weight == "action_value":
+            if self._baseline not in ("none", "leave_one_out"):
+                raise ValueError(
+                    f"estimator.baseline={self._baseline} does not go with estimator.weight="
+                    "action_value: set estimator.baseline=leave_one_out or none"
+                )
+            if self._baseline == "leave_one_out" and action_samples < 2:
+                raise ValueError(
+                    f"learner.action_samples={action_samples} leaves no other action for "
+                    "estimator.baseline=leave_one_out: set at least 2, or estimator.baseline=none"
+                )
+        elif self._baseline == "leave_one_out":
             raise ValueError(
-                f"estimator.gae_lambda={gae_lambda} has no effect with estimator.weight={weight}: "
-                "leave it null or set estimator.weight=gae"
+                f"estimator.baseline=leave_one_out does not go with estimator.weight={self._weight}"
+                ", which has one action in each state: set estimator.weight=action_value"
             )
-        if surrogate != "ppo_clip" and clip_ratio is not None:
+
+    def _refuse_what_has_no_effect(
+        self, gae_lambda: Fraction | None, clip_ratio: Positive | None
+    ) -> None:
+        if self._weight != "gae" and gae_lambda is not None:
             raise ValueError(
-                f"estimator.clip_ratio={clip_ratio} has no effect with estimator.surrogate="
-                f"{surrogate}: leave it null or set estimator.surrogate=ppo_clip"
+                f"estimator.gae_lambda={gae_lambda} has no effect with estimator.weight="
+                f"{self._weight}: leave it null or set estimator.weight=gae"
             )
-        if standardise and baseline == "mean":
+        if not self._clipped and clip_ratio is not None:
+            raise ValueError(
+                f"estimator.clip_ratio={clip_ratio} has no effect with estimator.surrogate=plain: "
+                "leave it null or set estimator.surrogate=ppo_clip"
+            )
+        if self._standardise and self._baseline == "mean":
             raise ValueError(
                 "estimator.baseline=mean has no effect with estimator.standardise=true, which "
                 "subtracts the mean as well: set one of them off"
             )
-        self.uses_value = baseline == "value"
-        # Without a value nothing stands in for the rewards that a cut episode had yet to bring.
-        self.whole_episodes = weight == "total_return" or not self.uses_value
-        self._weight = weight
-        self._baseline = baseline
-        self._lambda = 0.95 if gae_lambda is None else gae_lambda
-        self._standardise = standardise
-        self._clip_ratio = 0.2 if clip_ratio is None else clip_ratio
-        self._clipped = surrogate == "ppo_clip"
+        if self._weight == "action_value" and (self._standardise or self._clipped):
+            raise ValueError(
+                "estimator.standardise=true and estimator.surrogate=ppo_clip have no effect with "
+                "estimator.weight=action_value, whose actions are fresh: leave both null"
+            )
 
     def weights(self, trajectories: Trajectories) -> tuple[Tensor, Tensor]:
         """See `Estimator`; the targets of the values are the uncentred weights."""
@@ -103,7 +155,7 @@ class ScoreFunction(Estimator):
             return total_return(to_go) - values[:1], to_go
         return to_go - values, to_go
 
-    def __call__(self, distribution: ActionDistribution, batch: Batch) -> Tensor:
+    def at_taken_actions(self, distribution: ActionDistribution, batch: Batch) -> Tensor:
         """See `Estimator`."""
         log_probs = distribution.log_prob(batch.latents)
         if not self._clipped:
@@ -111,3 +163,15 @@ class ScoreFunction(Estimator):
         ratio = torch.exp(log_probs - batch.log_probs)
         clipped = ratio.clamp(1.0 - self._clip_ratio, 1.0 + self._clip_ratio)
         return torch.minimum(ratio * batch.weights, clipped * batch.weights)
+
+    def at_fresh_actions(
+        self, distribution: ActionDistribution, noise: Tensor, value: ActionValue
+    ) -> Tensor:
+        """See `Estimator`: the gradient means something, the value does not."""
+        u = distribution.sample(noise)
+        with torch.no_grad():
+            weights = value(distribution.encode(u))
+            if self._baseline == "leave_one_out":
+                number = len(noise)
+                weights = (weights - weights.mean(0)) * (number / (number - 1))
+        return (distribution.log_prob(u) * weights).mean(0)

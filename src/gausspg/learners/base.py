@@ -6,13 +6,18 @@ them in `state_dict()`. It returns metrics and knows no logger.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gausspg.envs.batch import BatchedEnv, Episode, NonFiniteError
+from gausspg.estimators.base import Estimator
+from gausspg.policies.base import Policy
+
+Schedule = Literal["constant", "linear"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +79,60 @@ def clip_gradient(module: nn.Module, max_norm: float | None, name: str) -> float
     if max_norm is not None and value > max_norm:
         torch._foreach_mul_(grads, max_norm / (value + 1e-6))
     return value
+
+
+def lr_factor(schedule: Schedule, done: float) -> float:
+    """Return the learning rate's share of its initial value when `done` of the budget is used."""
+    return 1.0 - done if schedule == "linear" else 1.0
+
+
+def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of all of an optimiser's parameters."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+
+
+def approximate_kl(log_ratio: Tensor) -> float:
+    """Estimate KL(old || new) from log(new / old) at samples of old, in nats.
+
+    The estimator E[(r - 1) - log r] is unbiased and never negative (Schulman 2020, "Approximating
+    KL divergence", called k3 there).
+    """
+    return float((torch.expm1(log_ratio) - log_ratio).mean())
+
+
+def refuse_samples_without_gradient(estimator: Estimator, policy: Policy) -> None:
+    """Refuse an estimator that differentiates what the policy cannot.
+
+    Raises:
+        ValueError: in one sentence.
+    """
+    if estimator.differentiates_samples and not policy.differentiable_samples:
+        word, name = (type(part).__module__.rpartition(".")[2] for part in (policy, estimator))
+        raise ValueError(
+            f"estimator={name} differentiates the policy's samples and those of policy={word} "
+            "cannot be: set estimator=score_function"
+        )
+
+
+def refuse_what_has_no_effect(settings: Mapping[str, tuple[object, bool]]) -> None:
+    """Refuse settings of the learner that would change nothing.
+
+    Args:
+        settings: name -> its value, None being "not set", and whether it would have an effect.
+
+    Raises:
+        ValueError: naming the first.
+    """
+    for name, (value, has_effect) in settings.items():
+        if value is not None and not has_effect:
+            raise ValueError(
+                f"learner.{name}={value} has no effect with these settings: leave it null"
+            )
+
+
+def mean_metrics(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Average each metric over those mappings that have it."""
+    names = dict.fromkeys(name for one in measured for name in one)
+    values = {name: [one[name] for one in measured if name in one] for name in names}
+    return {name: sum(those) / len(those) for name, those in values.items()}

@@ -1,21 +1,33 @@
 """`learner=on_policy`: fresh rollouts, a critic fitted to them, some epochs of minibatches."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gausspg.envs.batch import BatchedEnv
-from gausspg.estimators.base import Batch, Estimator, Trajectories
-from gausspg.learners.base import Iteration, Learner, clip_gradient
+from gausspg.envs.differentiable import DifferentiableBatch
+from gausspg.estimators.base import Estimator, Evidence, Trajectories
+from gausspg.learners.base import (
+    Iteration,
+    Learner,
+    Schedule,
+    approximate_kl,
+    clip_gradient,
+    lr_factor,
+    mean_metrics,
+    refuse_samples_without_gradient,
+    refuse_what_has_no_effect,
+)
+from gausspg.learners.critics import OutputActivation
+from gausspg.learners.fitted_critic import FittedCritic, Kind
+from gausspg.learners.fresh_data import FreshData
 from gausspg.learners.reward_scaler import RewardScaler
-from gausspg.nets import Activation, linear, mlp, values, width
-from gausspg.policies.base import Policy
-from gausspg.ranges import Count, NonNegative, Positive
-from gausspg.returns import next_values
+from gausspg.learners.through_dynamics import Window, as_rollout, unroll
+from gausspg.policies.base import ActionDistribution, Policy
+from gausspg.ranges import Count, Fraction, NonNegative, Positive
+from gausspg.returns import generalised_advantage, next_values
 from gausspg.rollout import Rollout, collect_episodes, collect_steps
 from gausspg.streams import Streams
 
@@ -23,38 +35,14 @@ from gausspg.streams import Streams
 _METRIC_ROWS = 2048
 
 
-@dataclass(frozen=True)
-class _Data:
-    """One rollout, flattened to rows `[batch, ...]`, on the training device."""
-
-    observations: Tensor
-    targets: Tensor
-    batch: Batch
-
-    def rows(self, index: Tensor | slice) -> "_Data":
-        batch = Batch(
-            self.batch.latents[index], self.batch.weights[index], self.batch.log_probs[index]
-        )
-        return _Data(self.observations[index], self.targets[index], batch)
-
-    def slices(self, size: int) -> Iterator["_Data"]:
-        # Equal parts of about that size: a rest of a few rows would weigh as much as the others.
-        number = len(self.targets)
-        parts = max(1, round(number / size))
-        for first, last in pairwise(number * part // parts for part in range(parts + 1)):
-            # Slices are views: rows are gathered once per epoch, not once per minibatch.
-            yield self.rows(slice(first, last))
-
-    def sample(self, about: int) -> "_Data":
-        # An odd stride: rows alternate between the environments, whose number is mostly even.
-        return self.rows(slice(None, None, len(self.targets) // about | 1))
-
-
 class OnPolicy(Learner):
     """Policy-gradient learning from the policy's own fresh data.
 
     With the defaults and `estimator=score_function` it is PPO; with one epoch over the whole batch
-    and the estimator's extras off it is REINFORCE.
+    and the estimator's extras off it is REINFORCE. With a critic of states and actions, Q is fitted
+    to the lambda-returns of the rollout, and the estimator works with it at the rollout's states;
+    two estimators then differ in nothing else. Through dynamics, the policy takes one step per
+    rollout, along the gradient of the rollout's own rewards, and the epochs are the critic's.
 
     Args:
         rollout_steps: steps per environment and iteration; null: one whole episode in each.
@@ -67,10 +55,16 @@ class OnPolicy(Learner):
             null: never.
         entropy_coefficient: weight of the entropy of the density that the squash declares.
         target_kl: ends the epochs of a rollout early beyond 1.5 times this; null: never.
+        critic: what the critic values; null: what the estimator needs.
+        critic_lambda: trace of the critic's targets where the estimator makes none; null there
+            means 0.95.
         critic_hidden: widths of the critic's hidden layers.
         critic_activation: of those.
+        action_samples: K, with a critic of states and actions: fresh actions in each state, for
+            the policy's gradient and for the value of a state; null there means 4.
         policy: trained in place.
-        estimator: of the policy's gradient.
+        estimator: builds the estimator of the policy's gradient, given what is offered.
+        differentiable: whether the environments are.
         gamma: discount per step.
         num_envs: N.
         scale_rewards: see `RewardScaler`.
@@ -85,43 +79,58 @@ class OnPolicy(Learner):
         minibatch_rows: Count | None,
         lr: Positive,
         critic_lr: Positive | None,
-        lr_schedule: Literal["constant", "linear"],
+        lr_schedule: Schedule,
         max_grad_norm: Positive | None,
         entropy_coefficient: NonNegative,
         target_kl: Positive | None,
+        critic: Kind | None,
+        critic_lambda: Fraction | None,
         critic_hidden: Sequence[Count],
-        critic_activation: Activation,
+        critic_activation: OutputActivation,
+        action_samples: Count | None,
         *,
         policy: Policy,
-        estimator: Estimator,
+        estimator: Callable[..., Estimator],
+        differentiable: bool,
         gamma: float,
         num_envs: int,
         scale_rewards: bool,
         streams: Streams,
         device: torch.device,
     ) -> None:
-        if estimator.whole_episodes and rollout_steps is not None:
-            raise ValueError(
-                f"learner.rollout_steps={rollout_steps} cuts episodes and the estimator's weight "
-                "needs whole ones, or a value function to stand in for the rest: set "
-                "learner.rollout_steps=null or estimator.baseline=value"
-            )
+        self._action_samples = 4 if action_samples is None else action_samples
+        self._estimator = estimator(
+            offered=_offered(critic, differentiable), action_samples=self._action_samples
+        )
+        self._evidence = self._estimator.evidence
+        _refuse_what_does_not_fit(self._estimator, policy, rollout_steps)
+        has_critic = self._evidence == "action_values" or self._estimator.uses_value
+        makes_targets = self._evidence == "trajectories" and has_critic
+        refuse_what_has_no_effect(
+            {
+                "critic": (critic, has_critic),
+                "critic_lr": (critic_lr, has_critic),
+                "critic_lambda": (critic_lambda, has_critic and not makes_targets),
+                "action_samples": (action_samples, self._evidence == "action_values"),
+                "target_kl": (target_kl, epochs > 1 and self._evidence != "dynamics"),
+            }
+        )
         self._rollout_steps, self._epochs = rollout_steps, epochs
         self._minibatch_rows = minibatch_rows
-        self._lr_schedule, self._max_grad_norm = lr_schedule, max_grad_norm
+        self._lr_schedule: Schedule = lr_schedule
+        self._max_grad_norm = max_grad_norm
         self._entropy_coefficient, self._target_kl = entropy_coefficient, target_kl
-        self._policy, self._estimator = policy, estimator
+        self._lambda = 0.95 if critic_lambda is None else critic_lambda
+        self._policy = policy
         self._gamma, self._num_envs, self._streams, self._device = gamma, num_envs, streams, device
         self._scaler = RewardScaler(num_envs, gamma, scale_rewards)
-        self._critic: nn.Module | None = None
+        needed: Kind = "action_value" if self._evidence == "action_values" else "state_value"
+        self._critic = FittedCritic(
+            needed if has_critic else None, policy, critic_hidden, critic_activation,
+            self._action_samples, streams.torch("initialisation_critic"),
+        ).to(device)  # fmt: skip
         groups: list[dict[str, Any]] = [{"params": list(policy.parameters()), "lr": lr}]
-        if estimator.uses_value:
-            observation_dim = len(policy.normaliser.mean)
-            generator = streams.torch("initialisation_critic")
-            self._critic = nn.Sequential(
-                mlp(observation_dim, critic_hidden, critic_activation, generator),
-                linear(width(observation_dim, critic_hidden), 1, 1.0, generator),
-            ).to(device)
+        if has_critic:
             groups.append({"params": list(self._critic.parameters()), "lr": critic_lr or lr})
         self._optimiser = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self._initial_lrs: list[float] = [group["lr"] for group in groups]
@@ -132,11 +141,18 @@ class OnPolicy(Learner):
 
     def iterate(self, env: BatchedEnv, iteration: int, done: float, left: int) -> Iteration:
         """See `Learner`."""
-        rollout = self._collect(env, iteration, left)
-        data, metrics = self._prepare(rollout)
-        factor = 1.0 - done if self._lr_schedule == "linear" else 1.0
+        factor = lr_factor(self._lr_schedule, done)
         for group, lr in zip(self._optimiser.param_groups, self._initial_lrs, strict=True):
             group["lr"] = lr * factor
+        if self._evidence == "dynamics":
+            windows = self._unroll(env, iteration, left)
+            rollout = as_rollout(windows)
+            # Weighed before the policy moves: the densities are those the rollout was taken with.
+            data, metrics = self._prepare(rollout, iteration)
+            metrics |= self._climb(windows, iteration)
+        else:
+            rollout = self._collect(env, iteration, left)
+            data, metrics = self._prepare(rollout, iteration)
         metrics |= self._update(data, iteration)
         metrics |= self._policy_metrics(data)
         metrics["train/learning_rate"] = self._initial_lrs[0] * factor
@@ -155,127 +171,177 @@ class OnPolicy(Learner):
             env, self._policy, lambda _: self._policy.draw_noise(generator, self._num_envs)
         )
 
+    def _unroll(self, env: BatchedEnv, iteration: int, left: int) -> list[Window]:
+        assert isinstance(env, DifferentiableBatch), "dynamics are offered where they are"
+        steps = self._rollout_steps
+        if steps is None:
+            env.reset()
+            self._scaler.forget_episodes()
+            steps = env.environment.max_episode_steps
+        else:
+            steps = min(steps, -(-left // self._num_envs))
+        generator = self._streams.torch("action_noise", iteration)
+        noise = self._policy.draw_noise(generator, steps, self._num_envs)
+        horizon = self._estimator.horizon or steps
+        return [unroll(env, self._policy, part) for part in noise.split(horizon)]
+
+    def _climb(self, windows: list[Window], iteration: int) -> dict[str, float]:
+        """Take one step along the gradient of the windows' rewards."""
+        noise = self._streams.torch("value_noise", iteration)
+        self._optimiser.zero_grad(set_to_none=True)
+        parameters = [p for p in self._policy.parameters() if p.requires_grad]
+        for window in windows:
+            following = torch.zeros_like(window.rewards)
+            if self._critic.exists:
+                following = self._critic.values(self._normalise(window.next_observations), noise)
+                following = following.masked_fill(~window.cut, 0.0)
+            surrogate = self._estimator.along_trajectories(
+                self._scaler.scale(window.rewards), following, window.ends, self._gamma
+            )
+            loss = -surrogate.mean() - self._entropy_coefficient * window.entropies.mean()
+            # Not of the critic: it judges and does not flatter.
+            (loss / len(windows)).backward(inputs=parameters)
+        norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
+        self._optimiser.step()
+        return {"gradient/policy_norm": norm}
+
     @torch.no_grad()
-    def _prepare(self, rollout: Rollout) -> tuple[_Data, dict[str, float]]:
+    def _prepare(self, rollout: Rollout, iteration: int) -> tuple[FreshData, dict[str, float]]:
         """Flatten a rollout to rows, with weights, targets and the densities it was taken with."""
         ends = rollout.terminated | rollout.truncated
         observations = self._normalise(rollout.observations)
-        before = self._values(observations).cpu()
+        generator = self._streams.torch("value_noise", iteration)
+        before = self._critic.values(observations, generator)
         following = next_values(
             before,
-            self._values(self._normalise(rollout.last_observations)).cpu(),
+            self._critic.values(self._normalise(rollout.last_observations), generator),
             rollout.terminated,
             rollout.truncated,
-            self._values(self._normalise(rollout.truncated_observations)).cpu(),
+            self._critic.values(self._normalise(rollout.truncated_observations), generator),
         )
-        rewards = self._scaler(rollout.rewards, ends, rollout.valid)
-        weights, targets = self._estimator.weights(
-            Trajectories(rewards, before, following, ends, rollout.valid, self._gamma)
-        )
-        valid = rollout.valid
+        self._scaler.update(rollout.rewards, ends, rollout.valid)
+        rewards, valid = self._scaler.scale(rollout.rewards), rollout.valid
+        if self._evidence == "trajectories":
+            weights, targets = self._estimator.weights(
+                Trajectories(rewards, before, following, ends, valid, self._gamma)
+            )
+        else:
+            traces = (rewards, before, following, ends, self._gamma, self._lambda)
+            targets = generalised_advantage(*traces) + before
+            weights = targets - before
         rows, latents = observations[valid.to(self._device)], rollout.latents[valid]
         latents = latents.to(self._device)
-        batch = Batch(
-            latents, weights[valid].to(self._device), self._policy(rows).log_prob(latents)
-        )
+        log_probs = self._policy(rows).log_prob(latents)
         metrics = {"train/weight_std": float(weights[valid].std(correction=0))}
-        if self._critic is not None:
+        if self._critic.exists:
             residual = (targets - before)[valid].var(correction=0)
             explained = 1.0 - residual / targets[valid].var(correction=0).clamp(min=1e-12)
             metrics["critic/explained_variance"] = float(explained)
             metrics["critic/value_mean"] = float(before[valid].mean())
-        return _Data(rows, targets[valid].to(self._device), batch), metrics
+        weights, targets = (column[valid].to(self._device) for column in (weights, targets))
+        return FreshData(rows, latents, log_probs, weights, targets), metrics
 
     def _normalise(self, observations: Tensor) -> Tensor:
-        flat: Tensor = self._policy.normaliser(observations.to(self._device))
-        return flat
+        normalised: Tensor = self._policy.normaliser(observations.to(self._device))
+        return normalised
 
-    def _values(self, observations: Tensor) -> Tensor:
-        if self._critic is None:
-            return observations.new_zeros(observations.shape[:-1])
-        return values(self._critic, observations)
-
-    def _update(self, data: _Data, iteration: int) -> dict[str, float]:
+    def _update(self, data: FreshData, iteration: int) -> dict[str, float]:
         """Take the gradient steps of one rollout."""
-        number = len(data.targets)
+        if self._evidence == "dynamics" and not self._critic.exists:
+            return {}
+        number = len(data)
         generator = self._streams.torch("minibatches", iteration)
+        noise = self._streams.torch("update_noise", iteration)
         size = self._minibatch_rows or number
-        sums = [0.0, 0.0, 0.0]
-        count = epochs = 0
+        measured: list[dict[str, float]] = []
+        epochs = 0
         for _ in range(self._epochs):
             epochs += 1
             order = torch.randperm(number, generator=generator).to(self._device)
             shuffled = data.rows(order) if size < number else data
-            for minibatch in shuffled.slices(size):
-                sums = [a + b for a, b in zip(sums, self._gradient_step(minibatch), strict=True)]
-                count += 1
+            measured += [self._gradient_step(part, noise) for part in shuffled.slices(size)]
             if self._target_kl is not None and self._kl(data) > 1.5 * self._target_kl:
                 break
-        policy_norm, critic_norm, critic_loss = (total / count for total in sums)
-        metrics = {"gradient/policy_norm": policy_norm, "train/epochs": float(epochs)}
-        if self._critic is not None:
-            metrics |= {"gradient/critic_norm": critic_norm, "critic/loss": critic_loss}
+        return mean_metrics(measured) | {"train/epochs": float(epochs)}
+
+    def _gradient_step(self, data: FreshData, noise: torch.Generator) -> dict[str, float]:
+        """One Adam step on a minibatch; returns gradient norms and the critic's loss."""
+        self._optimiser.zero_grad(set_to_none=True)
+        metrics: dict[str, float] = {}
+        # The networks share no parameter, and one after the other their activations fit a cache.
+        if self._evidence != "dynamics":
+            distribution = self._policy(data.observations)
+            loss = -self._surrogate(distribution, data, noise).mean()
+            if self._entropy_coefficient > 0.0:
+                loss = loss - self._entropy_coefficient * distribution.entropy().mean()
+            loss.backward()
+            norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
+            metrics["gradient/policy_norm"] = norm
+        if self._critic.exists:
+            metrics["critic/loss"] = self._critic.fit(data)
+            norm = clip_gradient(self._critic, self._max_grad_norm, "the critic")
+            metrics["gradient/critic_norm"] = norm
+        self._optimiser.step()
         return metrics
 
-    def _gradient_step(self, data: _Data) -> tuple[float, float, float]:
-        """One Adam step on a minibatch; returns both gradient norms and the critic's loss."""
-        self._optimiser.zero_grad(set_to_none=True)
-        distribution = self._policy(data.observations)
-        loss = -self._estimator(distribution, data.batch).mean()
-        if self._entropy_coefficient > 0.0:
-            loss = loss - self._entropy_coefficient * distribution.entropy().mean()
-        # The networks share no parameter, and one after the other their activations fit a cache.
-        loss.backward()
-        policy_norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
-        critic_norm = critic_loss = 0.0
-        if self._critic is not None:
-            error = self._values(data.observations) - data.targets
-            half_square = 0.5 * error.square().mean()
-            half_square.backward()
-            critic_norm = clip_gradient(self._critic, self._max_grad_norm, "the critic")
-            critic_loss = float(half_square.detach())
-        self._optimiser.step()
-        return policy_norm, critic_norm, critic_loss
+    def _surrogate(
+        self, distribution: ActionDistribution, data: FreshData, generator: torch.Generator
+    ) -> Tensor:
+        value = self._critic.of_actions(data.observations)
+        if value is None:
+            return self._estimator.at_taken_actions(distribution, data.batch)
+        noise = self._critic.draw_noise(generator, len(data))
+        return self._estimator.at_fresh_actions(distribution, noise, value)
 
     @torch.no_grad()
-    def _kl(self, data: _Data) -> float:
+    def _kl(self, data: FreshData) -> float:
         sample = data.sample(_METRIC_ROWS)
-        log_probs = self._policy(sample.observations).log_prob(sample.batch.latents)
-        return approximate_kl(log_probs - sample.batch.log_probs)
+        log_probs = self._policy(sample.observations).log_prob(sample.latents)
+        return approximate_kl(log_probs - sample.log_probs)
 
     @torch.no_grad()
-    def _policy_metrics(self, data: _Data) -> dict[str, float]:
+    def _policy_metrics(self, data: FreshData) -> dict[str, float]:
         sample = data.sample(_METRIC_ROWS)
         distribution = self._policy(sample.observations)
-        log_ratio = distribution.log_prob(sample.batch.latents) - sample.batch.log_probs
+        log_ratio = distribution.log_prob(sample.latents) - sample.log_probs
         measured = {
             f"policy/{name}": float(value)
-            for name, value in distribution.metrics(sample.batch.latents).items()
+            for name, value in distribution.metrics(sample.latents).items()
         }
         measured["policy/approximate_kl"] = approximate_kl(log_ratio)
         return measured
 
     def state_dict(self) -> dict[str, Any]:
         """See `Learner`."""
-        critic = None if self._critic is None else self._critic.state_dict()
         return {
-            "critic": critic,
+            "critic": self._critic.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "reward_scaler": self._scaler.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `Learner`."""
-        if self._critic is not None:
-            self._critic.load_state_dict(state["critic"])
+        self._critic.load_state_dict(state["critic"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._scaler.load_state_dict(state["reward_scaler"])
 
 
-def approximate_kl(log_ratio: Tensor) -> float:
-    """Estimate KL(old || new) from log(new / old) at samples of old, in nats.
+def _offered(critic: Kind | None, differentiable: bool) -> frozenset[Evidence]:
+    offered: set[Evidence] = {"dynamics"} if differentiable and critic != "action_value" else set()
+    if critic != "action_value":
+        offered.add("trajectories")
+    if critic != "state_value":
+        offered.add("action_values")
+    return frozenset(offered)
 
-    The estimator E[(r - 1) - log r] is unbiased and never negative (Schulman 2020, "Approximating
-    KL divergence", called k3 there).
-    """
-    return float((torch.expm1(log_ratio) - log_ratio).mean())
+
+def _refuse_what_does_not_fit(
+    estimator: Estimator, policy: Policy, rollout_steps: int | None
+) -> None:
+    refuse_samples_without_gradient(estimator, policy)
+    if estimator.whole_episodes and rollout_steps is not None:
+        raise ValueError(
+            f"learner.rollout_steps={rollout_steps} cuts episodes and the estimator needs whole "
+            "ones, or a value function to stand in for the rest: set learner.rollout_steps=null, "
+            "or estimator.baseline=value (score_function) or estimator.horizon (reparameterised)"
+        )

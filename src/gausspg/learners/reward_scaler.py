@@ -30,17 +30,22 @@ class RewardScaler:
         """Start every environment's discounted sum from 0; the statistics stay."""
         self._sums.zero_()
 
-    def __call__(self, rewards: Tensor, ends: Tensor, valid: Tensor) -> Tensor:
-        """Take `[T, N]` rewards into the statistics and return them scaled."""
+    def update(self, rewards: Tensor, ends: Tensor, valid: Tensor) -> None:
+        """Take `[T, N]` rewards into the statistics."""
         if not self._statistics.enabled:
-            return rewards
+            return
         sums = torch.empty_like(rewards)
         for t in range(len(rewards)):
             sums[t] = self._sums = self._gamma * self._sums + rewards[t]
             self._sums = self._sums.masked_fill(ends[t], 0.0)
         self._statistics.update(sums[valid].unsqueeze(-1))
+
+    def scale(self, rewards: Tensor) -> Tensor:
+        """Return rewards of any shape in units of the std."""
+        if not self._statistics.enabled:
+            return rewards
         std = (self._statistics.variance + 1e-8).sqrt().float()
-        return (rewards / std).clamp(-10.0, 10.0)
+        return (rewards / std.to(rewards.device)).clamp(-10.0, 10.0)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the statistics."""

@@ -21,6 +21,10 @@ class ActionDistribution(ABC):
     def sample(self, noise: Tensor) -> Tensor:
         """Return u `[batch, latent_dim]` from the policy's noise, without a gradient."""
 
+    def reparameterise(self, noise: Tensor) -> Tensor:
+        """Return the same u with the gradient of the parameters that made it of `noise`."""
+        raise NotImplementedError(f"samples of {type(self).__name__} have no gradient")
+
     @abstractmethod
     def mode(self) -> Tensor:
         """Return the u of the deterministic policy, `[batch, latent_dim]`."""
@@ -30,12 +34,27 @@ class ActionDistribution(ABC):
         """Return the action sent to the environment for `u`."""
 
     @abstractmethod
+    def encode(self, u: Tensor) -> Tensor:
+        """Return the action as a critic of states and actions sees it, `[..., code_dim]`."""
+
+    @abstractmethod
     def log_prob(self, u: Tensor) -> Tensor:
         """Log-density (or log-probability) of the action that u becomes, `[batch]`, in nats."""
 
     @abstractmethod
     def entropy(self) -> Tensor:
         """Entropy of the same density, `[batch]`, in nats; differentiable."""
+
+    def entropy_estimate(self, noise: Tensor) -> Tensor:
+        """Unbiased differentiable estimate of `entropy` from K samples, `[batch]`.
+
+        For densities whose entropy is dear; where it is cheap it is the entropy itself.
+
+        Args:
+            noise: `[K, batch, ...]`, as for `sample`.
+        """
+        del noise
+        return self.entropy()
 
     @abstractmethod
     def metrics(self, u: Tensor) -> dict[str, Tensor]:
@@ -46,11 +65,19 @@ class Policy(nn.Module, ABC):
     """A stochastic policy.
 
     `serves` is the kind of actions it is for; its constructor takes `actions` of that kind, and
-    `variance` and `squash` if it has a use for them.
+    `variance` and `squash` if it has a use for them. `differentiable_samples` tells whether its
+    distributions can `reparameterise`; `latent_dim` is the size of u and `code_dim` that of what
+    they `encode`; `trains_spread` whether training changes how far samples scatter;
+    `usual_target_entropy` is what a tuned temperature aims at unless told otherwise, in nats.
     """
 
     serves: ClassVar[type[Actions]]
+    differentiable_samples: ClassVar[bool] = False
     normaliser: Normaliser
+    latent_dim: int
+    code_dim: int
+    usual_target_entropy: float
+    trains_spread: bool = True
 
     @abstractmethod
     def forward(self, observations: Tensor) -> ActionDistribution:

@@ -1,5 +1,6 @@
 """`policy=categorical`: a softmax over discrete actions, the contrast to the Gaussian policies."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -35,9 +36,16 @@ class Categorical(ActionDistribution):
         """See `ActionDistribution`: the index as an integer, `[batch]`."""
         return u.squeeze(-1).long()
 
+    def encode(self, u: Tensor) -> Tensor:
+        """See `ActionDistribution`: one-hot, `[..., n]`."""
+        number = self._log_probs.shape[-1]
+        return torch.nn.functional.one_hot(self.action(u), number).to(self._log_probs.dtype)
+
     def log_prob(self, u: Tensor) -> Tensor:
         """See `ActionDistribution`."""
-        return self._log_probs.gather(-1, u.long()).squeeze(-1)
+        # gather does not broadcast, and there may be several u in each state.
+        log_probs = self._log_probs.expand(*u.shape[:-1], -1)
+        return log_probs.gather(-1, u.long()).squeeze(-1)
 
     def entropy(self) -> Tensor:
         """See `ActionDistribution`."""
@@ -82,7 +90,9 @@ class CategoricalPolicy(Policy):
         self.trunk = mlp(observation_dim, hidden, activation, generator)
         features = width(observation_dim, hidden)
         self.logits = linear(features, actions.number, logits_gain, generator)
-        self._number = actions.number
+        self.latent_dim, self.code_dim = 1, actions.number
+        # Half of the largest there is; the rule for Gaussian policies has no meaning here.
+        self.usual_target_entropy = 0.5 * math.log(actions.number)
 
     def forward(self, observations: Tensor) -> Categorical:
         """See `Policy`."""
@@ -90,5 +100,5 @@ class CategoricalPolicy(Policy):
 
     def draw_noise(self, generator: torch.Generator, *batch: int) -> Tensor:
         """See `Policy`: standard Gumbel, `[*batch, n]`."""
-        exponential = torch.empty(*batch, self._number).exponential_(generator=generator)
+        exponential = torch.empty(*batch, self.code_dim).exponential_(generator=generator)
         return -exponential.log()

@@ -16,10 +16,7 @@ from gausspg.variance.normal import Normal
 
 
 class SquashedNormal(ActionDistribution):
-    """The distribution of squash(u) with u from a Gaussian.
-
-    `normal` is public: estimators that differentiate through the sample need it.
-    """
+    """The distribution of squash(u) with u from a Gaussian, `normal`."""
 
     def __init__(self, normal: Normal, squash: Squash, variance: Variance) -> None:
         self.normal = normal
@@ -31,12 +28,20 @@ class SquashedNormal(ActionDistribution):
         with torch.no_grad():
             return self.normal.transform(noise)
 
+    def reparameterise(self, noise: Tensor) -> Tensor:
+        """See `ActionDistribution`."""
+        return self.normal.transform(noise)
+
     def mode(self) -> Tensor:
         """See `ActionDistribution`: the mean of u, which for `tanh` is not the mode of a."""
         return self.normal.mean
 
     def action(self, u: Tensor) -> Tensor:
         """See `ActionDistribution`."""
+        return self.squash.action(u)
+
+    def encode(self, u: Tensor) -> Tensor:
+        """See `ActionDistribution`: the action sent."""
         return self.squash.action(u)
 
     def log_prob(self, u: Tensor) -> Tensor:
@@ -46,6 +51,10 @@ class SquashedNormal(ActionDistribution):
     def entropy(self) -> Tensor:
         """See `ActionDistribution`."""
         return self.squash.entropy(self.normal)
+
+    def entropy_estimate(self, noise: Tensor) -> Tensor:
+        """See `ActionDistribution`."""
+        return self.squash.entropy_estimate(self.normal, noise)
 
     def metrics(self, u: Tensor) -> dict[str, Tensor]:
         """See `ActionDistribution`."""
@@ -86,6 +95,7 @@ class GaussianPolicy(Policy):
     """
 
     serves = BoxActions
+    differentiable_samples = True
 
     def __init__(
         self,
@@ -108,7 +118,10 @@ class GaussianPolicy(Policy):
             shape=Shape(observation_dim, action_dim, tuple(hidden), activation)
         )
         self.squash = squash
-        self._action_dim = action_dim
+        self.latent_dim = self.code_dim = action_dim
+        # Haarnoja et al. 2018, arXiv:1812.05905, table 1.
+        self.usual_target_entropy = -float(action_dim)
+        self.trains_spread = any(p.requires_grad for p in self.variance.parameters())
         self._refuse_what_does_not_fit()
 
     def _refuse_what_does_not_fit(self) -> None:
@@ -119,10 +132,10 @@ class GaussianPolicy(Policy):
                 f"variance={mode} are not (its tail masses have no closed form): choose a diagonal "
                 "variance or another squash"
             )
-        if self._action_dim < self.variance.minimum_action_dim:
+        if self.latent_dim < self.variance.minimum_action_dim:
             raise ValueError(
                 f"variance={mode} needs at least {self.variance.minimum_action_dim} action "
-                f"dimensions and there are {self._action_dim}: it would equal a diagonal one"
+                f"dimensions and there are {self.latent_dim}: it would equal a diagonal one"
             )
 
     def forward(self, observations: Tensor) -> SquashedNormal:
@@ -133,7 +146,7 @@ class GaussianPolicy(Policy):
 
     def draw_noise(self, generator: torch.Generator, *batch: int) -> Tensor:
         """See `Policy`: standard normal, `[*batch, action_dim]`."""
-        return torch.randn(*batch, self._action_dim, generator=generator)
+        return torch.randn(*batch, self.latent_dim, generator=generator)
 
 
 def _word(part: object) -> str:

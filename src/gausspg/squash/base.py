@@ -68,6 +68,16 @@ class Squash(nn.Module, ABC):
     def entropy(self, normal: Normal) -> Tensor:
         """Entropy of the declared density, `[batch]`, in nats; differentiable in `normal`."""
 
+    def entropy_estimate(self, normal: Normal, noise: Tensor) -> Tensor:
+        """Unbiased differentiable estimate of `entropy`, `[batch]`, for squashes where it is dear.
+
+        Args:
+            normal: the Gaussian of u.
+            noise: `[K, batch, action_dim]`, standard normal.
+        """
+        del noise
+        return self.entropy(normal)
+
     def clip_share(self, u: Tensor) -> Tensor:
         """Share of the entries of u that this map clips, a scalar; 0 for maps that do not."""
         return u.new_zeros(())

@@ -1,0 +1,358 @@
+"""`learner=replay`: a replay buffer, twin Q with target networks, an entropy temperature."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gausspg.envs.batch import BatchedEnv
+from gausspg.estimators.base import Estimator
+from gausspg.learners.base import (
+    Iteration,
+    Learner,
+    Schedule,
+    approximate_kl,
+    clip_gradient,
+    lr_factor,
+    mean_metrics,
+    refuse_samples_without_gradient,
+    set_lr,
+)
+from gausspg.learners.critics import ActionValue, OutputActivation
+from gausspg.learners.replay_buffer import ReplayBuffer, Transitions
+from gausspg.learners.reward_scaler import RewardScaler
+from gausspg.learners.temperature import Temperature
+from gausspg.policies.base import Policy
+from gausspg.ranges import Count, Fraction, Natural, NonNegative, Positive
+from gausspg.rollout import Rollout, collect_steps
+from gausspg.streams import Streams
+
+
+@dataclass(frozen=True)
+class _Minibatch:
+    """Rows of one update, normalised; noise for the next and for the fresh actions."""
+
+    observations: Tensor
+    latents: Tensor
+    rewards: Tensor
+    next_observations: Tensor
+    continues: Tensor
+    next_noise: Tensor
+    noise: Tensor
+
+
+class Replay(Learner):
+    """Off-policy actor-critic learning from everything that happened so far.
+
+    The critic is twin Q fitted to r + gamma (min Q'(s', a') - alpha log pi(a' | s')), a' fresh; the
+    policy climbs E[min Q(s, a)] + alpha H at replayed states. The estimator takes the gradient of
+    the first term, from K fresh actions in each state; that of the entropy is the same for all of
+    them. With `estimator=reparameterised variance=learned squash=tanh` this is soft actor-critic
+    (Haarnoja et al. 2018, arXiv:1812.05905); with a temperature of 0 it is SVG(0) with replay
+    (Heess et al. 2015, arXiv:1510.09142).
+
+    Args:
+        rollout_steps: steps per environment and iteration; updates lie between them.
+        warmup_steps: environment steps before the first update.
+        buffer_steps: environment steps that the buffer holds.
+        updates_per_step: of critic and policy, per environment step.
+        minibatch_rows: states per update.
+        action_samples: K, fresh actions in each state from which the policy's gradient is made.
+        policy_interval: critic updates per policy update.
+        lr: of the policy and the temperature.
+        critic_lr: null: the same.
+        lr_schedule: `constant`, or `linear` to 0 at the end of the budget.
+        max_grad_norm: the policy's and the critic's gradients are each scaled down to this norm;
+            null: never.
+        target_rate: share of the critic that its target takes over at each update.
+        temperature: alpha at the start, or for ever.
+        tune_temperature: towards `target_entropy`; null: where training changes the spread of the
+            policy's samples, else alpha stays.
+        target_entropy: of the density that the squash declares, nats; null: see
+            `Policy.usual_target_entropy`.
+        critic_hidden: widths of the critic's hidden layers.
+        critic_activation: of those.
+        policy: trained in place.
+        estimator: builds the estimator of the policy's gradient, given what is offered.
+        gamma: discount per step.
+        num_envs: N.
+        scale_rewards: see `RewardScaler`.
+        streams: the run's randomness.
+        device: of policy, critic and buffer.
+    """
+
+    def __init__(
+        self,
+        rollout_steps: Count,
+        warmup_steps: Natural,
+        buffer_steps: Count,
+        updates_per_step: Positive,
+        minibatch_rows: Count,
+        action_samples: Count,
+        policy_interval: Count,
+        lr: Positive,
+        critic_lr: Positive | None,
+        lr_schedule: Schedule,
+        max_grad_norm: Positive | None,
+        target_rate: Fraction,
+        temperature: NonNegative,
+        tune_temperature: bool | None,
+        target_entropy: float | None,
+        critic_hidden: Sequence[Count],
+        critic_activation: OutputActivation,
+        *,
+        policy: Policy,
+        estimator: Callable[..., Estimator],
+        gamma: float,
+        num_envs: int,
+        scale_rewards: bool,
+        streams: Streams,
+        device: torch.device,
+    ) -> None:
+        self._rollout_steps, self._warmup_steps = rollout_steps, warmup_steps
+        self._updates_per_step, self._minibatch_rows = updates_per_step, minibatch_rows
+        self._action_samples, self._policy_interval = action_samples, policy_interval
+        self._lr_schedule: Schedule = lr_schedule
+        self._max_grad_norm, self._target_rate = max_grad_norm, target_rate
+        self._policy, self._gamma, self._num_envs = policy, gamma, num_envs
+        self._streams, self._device = streams, device
+        self._estimator = estimator(
+            offered=frozenset({"action_values"}), action_samples=action_samples
+        )
+        refuse_samples_without_gradient(self._estimator, policy)
+        observation_dim = len(policy.normaliser.mean)
+        self._critic = ActionValue(
+            2, observation_dim, policy.code_dim, critic_hidden, critic_activation,
+            streams.torch("initialisation_critic"),
+        ).to(device)  # fmt: skip
+        self._target = copy.deepcopy(self._critic).requires_grad_(False)
+        self._policy_parameters = [p for p in policy.parameters() if p.requires_grad]
+        self._lrs = {"policy": lr, "critic": critic_lr or lr}
+        self._policy_optimiser = torch.optim.Adam(self._policy_parameters, lr=lr, fused=True)
+        self._critic_optimiser = torch.optim.Adam(
+            self._critic.parameters(), lr=self._lrs["critic"], fused=True
+        )
+        self._temperature = _temperature(
+            temperature, tune_temperature, target_entropy, policy, lr, device
+        )
+        self._buffer = ReplayBuffer(buffer_steps, observation_dim, policy.latent_dim, device)
+        self._scaler = RewardScaler(num_envs, gamma, scale_rewards)
+        self._steps = self._updates = 0
+
+    def begin_segment(self) -> None:
+        """See `Learner`; what was experienced is kept."""
+        self._scaler.forget_episodes()
+
+    def iterate(self, env: BatchedEnv, iteration: int, done: float, left: int) -> Iteration:
+        """See `Learner`."""
+        factor = lr_factor(self._lr_schedule, done)
+        set_lr(self._policy_optimiser, self._lrs["policy"] * factor)
+        set_lr(self._critic_optimiser, self._lrs["critic"] * factor)
+        steps = min(self._rollout_steps, -(-left // self._num_envs))
+        generator = self._streams.torch("action_noise", iteration)
+        noise = self._policy.draw_noise(generator, steps, self._num_envs)
+        minibatches = self._streams.torch("minibatches", iteration)
+        update_noise = self._streams.torch("update_noise", iteration)
+        former = copy.deepcopy(self._policy)
+        rollouts: list[Rollout] = []
+        measured: list[dict[str, float]] = []
+        for t in range(steps):
+            rollouts.append(collect_steps(env, self._policy, noise[t : t + 1]))
+            self._buffer.add(_transitions(rollouts[-1]))
+            self._steps += self._num_envs
+            due = self._minibatches(minibatches, update_noise)
+            for index, minibatch in enumerate(due):
+                # The last one stands for those since the last step: also for what is not finite.
+                metrics = self._update(minibatch, factor, measure=index == len(due) - 1)
+                measured += [metrics] if metrics else []
+        metrics = mean_metrics(measured) | self._policy_metrics(rollouts, former, noise)
+        metrics |= {
+            "train/learning_rate": self._lrs["policy"] * factor,
+            "train/updates": float(self._updates),
+            "policy/temperature": float(self._temperature.value),
+        }
+        self._take_into_statistics(rollouts)
+        episodes = [episode for rollout in rollouts for episode in rollout.episodes]
+        return Iteration(steps * self._num_envs, episodes, metrics)
+
+    def _take_into_statistics(self, rollouts: Sequence[Rollout]) -> None:
+        # Once per iteration, so that normalisation stands still within it, as with every learner.
+        rewards, ends, valid, observations = (
+            torch.cat(column)
+            for column in zip(
+                *((r.rewards, r.terminated | r.truncated, r.valid, r.observations)
+                  for r in rollouts), strict=True,
+            )
+        )  # fmt: skip
+        self._scaler.update(rewards, ends, valid)
+        self._policy.normaliser.update(observations.flatten(0, 1).to(self._device))
+
+    def _minibatches(
+        self, generator: torch.Generator, noise_generator: torch.Generator
+    ) -> list[_Minibatch]:
+        """Draw what the updates that are due consume, all at once."""
+        due = int((self._steps - self._warmup_steps) * self._updates_per_step) - self._updates
+        if due <= 0:
+            return []
+        rows, policy = self._minibatch_rows, self._policy
+        steps = self._buffer.sample(due * rows, generator)
+        noise = policy.draw_noise(noise_generator, due, 1 + self._action_samples, rows)
+        noise = noise.to(self._device)
+        observations = policy.normaliser(steps.observations).split(rows)
+        following = policy.normaliser(steps.next_observations).split(rows)
+        latents = steps.latents.split(rows)
+        rewards = self._scaler.scale(steps.rewards).split(rows)
+        continues = (1.0 - steps.terminated).split(rows)
+        return [
+            _Minibatch(
+                observations[i], latents[i], rewards[i], following[i], continues[i],
+                next_noise=noise[i, 0], noise=noise[i, 1:],
+            )
+            for i in range(due)
+        ]  # fmt: skip
+
+    def _update(self, data: _Minibatch, factor: float, measure: bool) -> dict[str, float]:
+        """Improve critic and policy once; return metrics if asked to `measure`, which costs."""
+        metrics = self._critic_step(data, measure)
+        if self._updates % self._policy_interval == 0:
+            metrics |= self._policy_step(data, factor, measure)
+        with torch.no_grad():
+            self._target.flat.lerp_(self._critic.flat, self._target_rate)
+        self._updates += 1
+        return metrics
+
+    def _critic_step(self, data: _Minibatch, measure: bool) -> dict[str, float]:
+        with torch.no_grad():
+            following = self._policy(data.next_observations)
+            u = following.sample(data.next_noise)
+            value = self._target.lowest(data.next_observations, following.encode(u))
+            if not self._temperature.is_zero:
+                value -= self._temperature.value * following.log_prob(u)
+            targets = torch.addcmul(data.rewards, data.continues, value, value=self._gamma)
+            codes = following.encode(data.latents)
+        loss = self._critic.fit(data.observations, codes, targets)
+        norm = self._clip(self._critic, "the critic", measure)
+        self._critic_optimiser.step()
+        if not measure:
+            return {}
+        return {
+            "critic/loss": float(loss),
+            "critic/value_mean": float(targets.mean()),
+            "gradient/critic_norm": norm,
+        }
+
+    def _policy_step(self, data: _Minibatch, factor: float, measure: bool) -> dict[str, float]:
+        distribution = self._policy(data.observations)
+        surrogate = self._estimator.at_fresh_actions(
+            distribution,
+            data.noise,
+            lambda codes: self._critic.lowest(data.observations, codes),
+        )
+        loss = -surrogate.mean()
+        if not self._temperature.is_zero:
+            entropy = distribution.entropy_estimate(data.noise).mean()
+            loss = loss - self._temperature.value * entropy
+            self._temperature.update(entropy, factor)
+        _set_gradients(self._policy_parameters, loss)
+        norm = self._clip(self._policy, "the policy", measure)
+        self._policy_optimiser.step()
+        return {"gradient/policy_norm": norm} if measure else {}
+
+    def _clip(self, module: nn.Module, name: str, measure: bool) -> float:
+        if self._max_grad_norm is None and not measure:
+            return 0.0
+        return clip_gradient(module, self._max_grad_norm, name)
+
+    @torch.no_grad()
+    def _policy_metrics(
+        self, rollouts: Sequence[Rollout], former: Policy, noise: Tensor
+    ) -> dict[str, float]:
+        observations, latents = (
+            torch.cat(column).flatten(0, 1).to(self._device)
+            for column in zip(*((r.observations, r.latents) for r in rollouts), strict=True)
+        )
+        rows = self._policy.normaliser(observations)
+        distribution, before = self._policy(rows), former(rows)
+        metrics = {
+            f"policy/{name}": float(value) for name, value in distribution.metrics(latents).items()
+        }
+        u = before.sample(noise.flatten(0, 1).to(self._device))
+        log_ratio = distribution.log_prob(u) - before.log_prob(u)
+        metrics["policy/approximate_kl"] = approximate_kl(log_ratio)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Learner`; the buffer is part of it."""
+        return {
+            "critic": self._critic.state_dict(),
+            "target": self._target.state_dict(),
+            "policy_optimiser": self._policy_optimiser.state_dict(),
+            "critic_optimiser": self._critic_optimiser.state_dict(),
+            "temperature": self._temperature.state_dict(),
+            "buffer": self._buffer.state_dict(),
+            "reward_scaler": self._scaler.state_dict(),
+            "steps": self._steps,
+            "updates": self._updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Learner`."""
+        self._critic.load_state_dict(state["critic"])
+        self._target.load_state_dict(state["target"])
+        self._policy_optimiser.load_state_dict(state["policy_optimiser"])
+        self._critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self._temperature.load_state_dict(state["temperature"])
+        self._buffer.load_state_dict(state["buffer"])
+        self._scaler.load_state_dict(state["reward_scaler"])
+        self._steps, self._updates = state["steps"], state["updates"]
+
+
+def _temperature(
+    initial: float,
+    tune: bool | None,
+    target: float | None,
+    policy: Policy,
+    lr: float,
+    device: torch.device,
+) -> Temperature:
+    if tune is None:
+        tune = policy.trains_spread and initial > 0.0
+    if not tune and target is not None:
+        raise ValueError(
+            f"learner.target_entropy={target} has no effect where the temperature is not tuned: "
+            "leave it null or set learner.tune_temperature=true"
+        )
+    if tune and initial == 0.0:
+        raise ValueError(
+            "learner.temperature=0 cannot be tuned, which multiplies it: set "
+            "learner.tune_temperature=false or a small positive number"
+        )
+    if not tune:
+        return Temperature(initial, None, lr, device)
+    target = policy.usual_target_entropy if target is None else target
+    return Temperature(initial, target, lr, device)
+
+
+def _transitions(rollout: Rollout) -> Transitions:
+    """Turn one step in every environment into rows of the buffer."""
+    following = rollout.last_observations
+    if len(rollout.truncated_observations):
+        following = following.clone()
+        following[rollout.truncated[0]] = rollout.truncated_observations
+    return Transitions(
+        rollout.observations[0],
+        rollout.latents[0],
+        rollout.rewards[0],
+        following,
+        rollout.terminated[0].float(),
+    )
+
+
+def _set_gradients(parameters: Sequence[Tensor], loss: Tensor) -> None:
+    # Not backward(): that would also fill the gradients of the critic through which a policy's
+    # loss passes.
+    for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = grad

@@ -1,0 +1,113 @@
+"""The critic's gradients, which are written out by hand, against those of autograd."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from by_hand import ACTIVATIONS, action_values
+from gausspg.learners.critics import ActionValue, StateValue
+
+OBSERVATION, CODE, BATCH = 3, 2, 11
+HIDDEN = ((), (7,), (7, 5))
+
+every_network = pytest.mark.parametrize(
+    ("activation", "copies", "hidden"), list(product(ACTIVATIONS, (1, 2), HIDDEN))
+)
+
+
+def network(activation: str, copies: int, hidden: tuple[int, ...], seed: int = 0) -> ActionValue:
+    generator = torch.Generator().manual_seed(seed)
+    return ActionValue(copies, OBSERVATION, CODE, hidden, activation, generator)
+
+
+def with_random_biases(activation: str, copies: int, hidden: tuple[int, ...]) -> ActionValue:
+    critic = network(activation, copies, hidden).double()
+    with torch.no_grad():
+        critic.flat.copy_(0.6 * draw(len(critic.flat)))
+    return critic
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+
+
+@every_network
+@pytest.mark.parametrize("actions", [(), (4,)])
+def test_it_is_one_plain_network_per_copy(
+    activation: str, copies: int, hidden: tuple[int, ...], actions: tuple[int, ...]
+) -> None:
+    critic = with_random_biases(activation, copies, hidden)
+    observations, codes = draw(BATCH, OBSERVATION), draw(*actions, BATCH, CODE)
+    expected = action_values(critic.flat, copies, hidden, activation, observations, codes)
+    assert expected.shape == (copies, *actions, BATCH)
+    torch.testing.assert_close(critic(observations, codes), expected)
+    assert torch.equal(critic.lowest(observations, codes), critic(observations, codes).amin(0))
+
+
+@every_network
+def test_fit_writes_the_gradient_of_the_squared_error(
+    activation: str, copies: int, hidden: tuple[int, ...]
+) -> None:
+    critic = with_random_biases(activation, copies, hidden)
+    observations, codes, targets = draw(BATCH, OBSERVATION), draw(BATCH, CODE), draw(BATCH)
+    flat = critic.flat.detach().clone().requires_grad_()
+    values = action_values(flat, copies, hidden, activation, observations, codes)
+    loss = sum(0.5 * (copy - targets).square().mean() for copy in values)
+    (expected,) = torch.autograd.grad(loss, flat)
+    critic.flat.grad = torch.full_like(critic.flat, 7.0)
+    found = critic.fit(observations, codes, targets)
+    torch.testing.assert_close(found, loss.detach())
+    torch.testing.assert_close(critic.flat.grad, expected)
+    assert float(expected.norm()) > 0.01
+
+
+@every_network
+@pytest.mark.parametrize("actions", [(), (4,)])
+def test_the_gradient_of_the_lowest_value_is_that_of_the_lowest_copy(
+    activation: str, copies: int, hidden: tuple[int, ...], actions: tuple[int, ...]
+) -> None:
+    critic = with_random_biases(activation, copies, hidden)
+    observations, weights = draw(BATCH, OBSERVATION).requires_grad_(), draw(*actions, BATCH)
+    codes, same = (draw(*actions, BATCH, CODE).requires_grad_() for _ in range(2))
+    values = action_values(critic.flat.detach(), copies, hidden, activation, observations, codes)
+    (expected,) = torch.autograd.grad((weights * values.amin(0)).sum(), codes, retain_graph=True)
+    (weights * critic.lowest(observations, same)).sum().backward()
+    torch.testing.assert_close(same.grad, expected)
+    assert critic.flat.grad is None
+    assert observations.grad is None
+    low, gradient = critic.lowest_and_gradient(observations, codes.detach())
+    torch.testing.assert_close(low, values.amin(0).detach())
+    torch.testing.assert_close(weights.unsqueeze(-1) * gradient, expected)
+    (mean,) = torch.autograd.grad((weights * values.mean(0)).sum(), codes)
+    assert torch.allclose(mean, expected) == (copies == 1)
+
+
+def test_where_a_relu_is_shut_nothing_passes() -> None:
+    critic = network("relu", 1, (4,))
+    with torch.no_grad():
+        critic.flat[-5 - 4 : -5] = -100.0  # the hidden biases lie before the last layer's
+    _, gradient = critic.lowest_and_gradient(torch.ones(2, OBSERVATION), torch.ones(2, CODE))
+    assert torch.equal(gradient, torch.zeros(2, CODE))
+
+
+def test_copies_start_different_and_the_same_seed_gives_the_same_bits() -> None:
+    first, again, other = (network("tanh", 2, (7,), seed) for seed in (0, 0, 1))
+    assert torch.equal(first.flat, again.flat)
+    assert not torch.equal(first.flat, other.flat)
+    one, two = first(torch.ones(5, OBSERVATION), torch.randn(5, CODE))
+    assert (one - two).abs().min() > 1e-3
+    assert len(list(first.parameters())) == 1
+
+
+def test_the_state_value_adds_the_gradient_of_its_squared_error() -> None:
+    critic = StateValue(OBSERVATION, (7,), "elu", torch.Generator().manual_seed(0)).double()
+    observations, targets = draw(BATCH, OBSERVATION), draw(BATCH)
+    (layer, _), out = critic.hidden, critic.out
+    values = (ACTIVATIONS["elu"](observations @ layer.weight.T + layer.bias) @ out.weight.T)[:, 0]
+    loss = 0.5 * (values + out.bias - targets).square().mean()
+    expected = torch.autograd.grad(loss, list(critic.parameters()))
+    torch.testing.assert_close(critic.fit(observations, targets), loss.detach())
+    for parameter, gradient in zip(critic.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
