@@ -1,13 +1,15 @@
 """Speed of training, side by side with what bounds it and with Stable-Baselines3.
 
-    python analysis/bench_throughput.py                    loop, replay, SB3 if it is installed
+    python analysis/bench_throughput.py                    on-policy loop, bare replay, SB3's PPO
+    python analysis/bench_throughput.py --part replay      soft actor-critic against SB3's SAC
     python analysis/bench_throughput.py --part recording   what MLflow costs a run
     python analysis/bench_throughput.py --part sweep       what a further job costs; 8 on all cores
 
-The settings are those of BipedalWalker, 32 environments, a 64-64 network, 256 steps, 10 epochs of
-1024 rows, one process and one torch thread. Each part takes its turns in the same minutes and
-ratios are taken turn by turn, since the speed of a machine drifts. SB3 is not a dependency:
-`pip install stable-baselines3` beside this package to compare with it.
+The settings of the first are BipedalWalker, 32 environments, a 64-64 network, 256 steps, 10 epochs
+of 1024 rows, one process and one torch thread; those of the second are in `conf/` and, for SB3,
+rl-zoo3's. Each part takes its turns in the same minutes and ratios are taken turn by turn, since
+the speed of a machine drifts. SB3 is not a dependency: `pip install stable-baselines3` beside this
+package to compare with it.
 """
 
 import argparse
@@ -19,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,58 +32,75 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+import sb3_peer
 from gausspg import factory, settings
-from gausspg.envs.batch import BatchedEnv
+from gausspg.memory import keep_freed_memory
 from gausspg.streams import Streams
+from sb3_peer import ENV_ID, Peer
 
 ROOT = Path(__file__).resolve().parent.parent
-ENV_ID = "BipedalWalker-v3"
+HAS_SB3 = importlib.util.find_spec("stable_baselines3") is not None
+HINT = "stable-baselines3 is not installed: pip install stable-baselines3 to compare"
 ENVS, STEPS, EPOCHS, ROWS, WARM_UP = 32, 256, 10, 1024, 1
 OVERRIDES = [
     "env=bipedal_walker", f"env.num_envs={ENVS}", f"learner.rollout_steps={STEPS}",
     f"learner.epochs={EPOCHS}", f"learner.minibatch_rows={ROWS}", "policy.hidden=[64,64]",
 ]  # fmt: skip
+# Rates of both learners are those of a full update: after the steps before the first one.
+REPLAY = ["estimator=reparameterised", "env=bipedal_walker"]
+SAC_STEPS, SOLVED_WITHIN = 256, 500_000
 
 
-class Loop:
-    """The training loop of this package, and the same actions through bare environments."""
+class Training:
+    """The training loop of this package, an iteration at a time."""
 
     def __init__(self, overrides: list[str]) -> None:
         torch.set_num_threads(1)
+        keep_freed_memory()
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            config = OmegaConf.to_container(
-                compose("config", [*OVERRIDES, *overrides]), resolve=True
-            )
+            config = OmegaConf.to_container(compose("config", overrides), resolve=True)
         assert isinstance(config, dict)
-        chosen = settings.check({str(key): value for key, value in config.items()})
-        self._environment = factory.build_environment(chosen)
-        streams = Streams(chosen.seed)
-        policy = factory.build_policy(factory.policy_spec(chosen, self._environment), streams)
-        device = torch.device("cpu")
-        self._learner = factory.build_learner(chosen, self._environment, policy, streams, device)
-        self._env = BatchedEnv(self._environment, _seeds())
-        self._env.reset()
+        self.settings = settings.check({str(key): value for key, value in config.items()})
+        self.environment = factory.build_environment(self.settings)
+        streams = Streams(self.settings.seed)
+        policy = factory.build_policy(factory.policy_spec(self.settings, self.environment), streams)
+        self._learner = factory.build_learner(
+            self.settings, self.environment, policy, streams, torch.device("cpu")
+        )
+        self.env = self.environment.batch(_seeds(self.environment.num_envs))
+        self.env.reset()
+        self._iteration = 0
+
+    def train(self) -> float:
+        """One iteration, rollout and update; return its steps per second."""
+        begin = time.perf_counter()
+        steps = self._learner.iterate(self.env, self._iteration, 0.0, sys.maxsize).steps
+        self._iteration += 1
+        return steps / (time.perf_counter() - begin)
+
+
+class Loop(Training):
+    """On-policy training, and the same actions through bare environments."""
+
+    def __init__(self, overrides: list[str]) -> None:
+        super().__init__([*OVERRIDES, *overrides])
         self._bare = [gym.make(ENV_ID, disable_env_checker=True) for _ in range(ENVS)]
-        self._bare_seeds = _seeds()
+        self._bare_seeds = _seeds(ENVS)
         for env, seeds in zip(self._bare, self._bare_seeds, strict=True):
             env.reset(seed=int(seeds.integers(2**31)))
         self._actions: list[np.ndarray] = []
-        step = self._env.step
+        step = self.env.step
 
         def recorded(actions: np.ndarray, active: Any = None) -> Any:
             self._actions.append(actions.copy())
             return step(actions, active)
 
-        self._env.step = recorded  # type: ignore[method-assign]
-        self._iteration = 0
+        self.env.step = recorded  # type: ignore[method-assign]
 
     def train(self) -> float:
-        """One iteration, rollout and update; return its steps per second."""
+        """See `Training`."""
         self._actions.clear()
-        begin = time.perf_counter()
-        self._learner.iterate(self._env, self._iteration, 0.0, sys.maxsize)
-        self._iteration += 1
-        return ENVS * STEPS / (time.perf_counter() - begin)
+        return super().train()
 
     def replay(self) -> float:
         """The actions of the last iteration through bare environments; return steps per second."""
@@ -93,58 +113,58 @@ class Loop:
         return ENVS * STEPS / (time.perf_counter() - begin)
 
 
-def _seeds() -> list[np.random.Generator]:
-    return [Streams(0).numpy("environment", 0, index) for index in range(ENVS)]
-
-
-def sb3_iterations() -> Callable[[], float]:
-    """Return a function that runs one PPO iteration of SB3 at the same settings."""
-    from stable_baselines3 import PPO
-    from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-
-    class Silent(BaseCallback):
-        def _on_step(self) -> bool:
-            return True
-
-    envs = VecNormalize(
-        DummyVecEnv([lambda: gym.make(ENV_ID, disable_env_checker=True)] * ENVS), gamma=0.99
-    )
-    model = PPO(
-        "MlpPolicy", envs, n_steps=STEPS, batch_size=ROWS, n_epochs=EPOCHS, seed=0, device="cpu",
-        policy_kwargs={"net_arch": [64, 64]},
-    )  # fmt: skip
-    torch.set_num_threads(1)
-
-    def one() -> float:
-        begin = time.perf_counter()
-        model.learn(ENVS * STEPS, callback=Silent(), reset_num_timesteps=False)
-        return ENVS * STEPS / (time.perf_counter() - begin)
-
-    return one
+def _seeds(number: int) -> list[np.random.Generator]:
+    return [Streams(0).numpy("environment", 0, index) for index in range(number)]
 
 
 def measure_loop(turns: int) -> None:
     """Print steps per second of the loop, its replay and SB3, and the ratios turn by turn."""
     loop = Loop(["variance=learned_global"])
-    sb3 = sb3_iterations() if importlib.util.find_spec("stable_baselines3") else None
-    rates: dict[str, list[float]] = {"gausspg": [], "bare replay": []}
-    if sb3 is not None:
-        rates["stable-baselines3"] = []
+    contestants = {"gausspg": loop.train, "bare replay": loop.replay}
+    with ExitStack() as stack:
+        if HAS_SB3:
+            peer = Peer(sb3_peer.ppo, envs=ENVS, steps=STEPS, rows=ROWS, epochs=EPOCHS)
+            contestants["SB3 PPO"] = stack.enter_context(peer).turn
+        _compete(contestants, turns)
+
+
+def measure_replay(turns: int) -> None:
+    """Print steps per second of replay learning and of SB3's SAC, and the ratio turn by turn.
+
+    A turn of ours is an iteration after the warm-up, evaluations aside.
+    """
+    training = Training(REPLAY)
+    warm_up = int(training.settings.learner["warmup_steps"])
+    per_iteration = int(training.settings.learner["rollout_steps"]) * len(training.env)
+    for _ in range(-(-warm_up // per_iteration)):
+        training.train()
+    contestants = {"gausspg": training.train}
+    with ExitStack() as stack:
+        if HAS_SB3:
+            peer = stack.enter_context(Peer(sb3_peer.sac, steps=SAC_STEPS))
+            contestants["SB3 SAC"] = peer.turn
+        rates = _compete(contestants, turns)
+    for name, values in rates.items():
+        seconds = SOLVED_WITHIN / statistics.median(values)
+        print(f"{name:12s} {SOLVED_WITHIN:,} steps at this rate: {seconds:8,.0f} s")
+
+
+def _compete(contestants: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
+    """Let each take its turn, one after the other; print and return rates in steps per second."""
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(WARM_UP + turns):
-        measured = {"gausspg": loop.train(), "bare replay": loop.replay()}
-        if sb3 is not None:
-            measured["stable-baselines3"] = sb3()
-        if turn >= WARM_UP:
-            for name, rate in measured.items():
+        for name, contestant in contestants.items():
+            rate = contestant()
+            if turn >= WARM_UP:
                 rates[name].append(rate)
     for name, values in rates.items():
-        print(f"{name:18s} {statistics.median(values):8,.0f} steps/s  (median of {turns} turns)")
+        print(f"{name:12s} {statistics.median(values):8,.0f} steps/s  (median of {turns} turns)")
     for name in list(rates)[1:]:
         ratios = [a / b for a, b in zip(rates["gausspg"], rates[name], strict=True)]
-        print(f"ratio to {name:18s} {_spread(ratios)}")
-    if sb3 is None:
-        print("stable-baselines3 is not installed: pip install stable-baselines3 to compare")
+        print(f"ratio to {name:12s} {_spread(ratios)}")
+    if not HAS_SB3:
+        print(HINT)
+    return rates
 
 
 def measure_recording(turns: int) -> None:
@@ -222,11 +242,13 @@ def _spread(values: list[float]) -> str:
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--part", choices=["loop", "recording", "sweep"], default="loop")
+    parser.add_argument("--part", choices=["loop", "replay", "recording", "sweep"], default="loop")
     parser.add_argument("--turns", type=int, default=8, help="turns of each contestant")
     arguments = parser.parse_args()
     if arguments.part == "loop":
         measure_loop(arguments.turns)
+    elif arguments.part == "replay":
+        measure_replay(arguments.turns)
     elif arguments.part == "recording":
         measure_recording(arguments.turns)
     else:
