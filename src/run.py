@@ -40,8 +40,11 @@ def compose(config: DictConfig) -> float | None:
     assert isinstance(plain, dict)
     named = {str(key): value for key, value in plain.items()}
     choices = HydraConfig.get().runtime.choices
+    # `tuned` only brings settings, and has a word also where there is no such file.
     words = {
-        str(axis): str(word) for axis, word in choices.items() if word and "hydra/" not in axis
+        str(axis): str(word)
+        for axis, word in choices.items()
+        if word and "hydra/" not in axis and axis != "tuned"
     }
     if _hydra_only_composes():
         _composed.append((named, words))
