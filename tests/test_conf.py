@@ -263,6 +263,7 @@ def test_the_settings_that_the_estimators_file_calls_reinforce_work() -> None:
         ("learner=replay estimator.weight=gae", r"weight=gae needs trajectories and this learner"),
         ("learner=replay estimator.baseline=value", "baseline=value does not go with"),
         ("learner=replay learner.action_samples=1", "action_samples=1 leaves no other action"),
+        ("learner=replay learner.buffer_steps=3", r"buffer_steps=3 cannot hold one step of env"),
         ("learner=replay estimator.surrogate=ppo_clip", "ppo_clip have no effect with"),
         (
             "learner=replay learner.target_entropy=-1 learner.temperature=0",

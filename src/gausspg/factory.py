@@ -89,7 +89,7 @@ def build_policy(spec: PolicySpec, streams: Streams) -> Policy:
         if axis not in parameters and spec[axis] is not None:
             raise SettingsError(
                 f"{axis} has no meaning for policy={word}, which serves the {actions} of "
-                f"env.id={spec['env_id']}: leave it out"
+                f"env.id={spec['env_id']}: leave it out with ~{axis}"
             )
     if spec["variance"] is not None:
         generator = streams.torch("initialisation_variance")

@@ -146,6 +146,14 @@ def test_there_are_exactly_as_many_updates_as_asked_for(
     assert counts == expected
 
 
+def test_no_update_is_lost_to_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Replay, "_critic_step", lambda *_: {})
+    monkeypatch.setattr(Replay, "_policy_step", lambda *_: {})
+    words = ("learner.rollout_steps=25", "learner.warmup_steps=0", "learner.updates_per_step=0.29")
+    assert int(100 * 0.29) == 28
+    assert tiny("Clockwork", *REPLAY, *words).iterate(1)["train/updates"] == 29
+
+
 def test_a_run_ends_with_its_budget() -> None:
     run = tiny("Clockwork", *REPLAY)
     with run.batch() as env:
@@ -248,6 +256,13 @@ def test_a_gradient_that_is_not_finite_is_called_by_its_name(culprit: str) -> No
     message = rf"^gradient of the {culprit} is not finite \({parameter}\)$"
     with pytest.raises(NonFiniteError, match=message):
         run.iterate(1, first=1)
+
+
+def test_a_policy_that_broke_between_two_measurements_is_not_blamed_on_the_critic() -> None:
+    run = tiny("Clockwork", *REPLAY, "learner.updates_per_step=1", "learner.policy_interval=1")
+    run.policy.mean.bias.register_hook(lambda grad: grad * torch.nan)
+    with pytest.raises(NonFiniteError, match=r"^parameters of the policy are not finite$"):
+        run.iterate(2)
 
 
 @pytest.mark.parametrize("limit", [0.01, None])

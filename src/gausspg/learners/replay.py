@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gausspg.envs.batch import BatchedEnv
+from gausspg.envs.batch import BatchedEnv, NonFiniteError
 from gausspg.estimators.base import Estimator
 from gausspg.learners.base import (
     Iteration,
@@ -112,6 +112,11 @@ class Replay(Learner):
         streams: Streams,
         device: torch.device,
     ) -> None:
+        if buffer_steps < num_envs:
+            raise ValueError(
+                f"learner.buffer_steps={buffer_steps} cannot hold one step of env.num_envs="
+                f"{num_envs} environments: set at least that many"
+            )
         self._rollout_steps, self._warmup_steps = rollout_steps, warmup_steps
         self._updates_per_step, self._minibatch_rows = updates_per_step, minibatch_rows
         self._action_samples, self._policy_interval = action_samples, policy_interval
@@ -194,7 +199,9 @@ class Replay(Learner):
         self, generator: torch.Generator, noise_generator: torch.Generator
     ) -> list[_Minibatch]:
         """Draw what the updates that are due consume, all at once."""
-        due = int((self._steps - self._warmup_steps) * self._updates_per_step) - self._updates
+        # A millionth more: 100 steps at 0.29 make 28.999999999999996 updates by float arithmetic.
+        wanted = (self._steps - self._warmup_steps) * self._updates_per_step + 1e-6
+        due = int(wanted) - self._updates
         if due <= 0:
             return []
         rows, policy = self._minibatch_rows, self._policy
@@ -264,7 +271,13 @@ class Replay(Learner):
     def _clip(self, module: nn.Module, name: str, measure: bool) -> float:
         if self._max_grad_norm is None and not measure:
             return 0.0
-        return clip_gradient(module, self._max_grad_norm, name)
+        try:
+            return clip_gradient(module, self._max_grad_norm, name)
+        except NonFiniteError as error:
+            # The policy is not measured at every update, and the critic fails on what it does.
+            if all(bool(parameter.isfinite().all()) for parameter in self._policy_parameters):
+                raise
+            raise NonFiniteError("parameters of the policy are not finite") from error
 
     @torch.no_grad()
     def _policy_metrics(

@@ -15,7 +15,8 @@ class Transitions:
         observations: `[batch, observation_dim]`, as the environment gave them.
         latents: `[batch, latent_dim]`, the u that was taken.
         rewards: `[batch]`, as the environment gave them.
-        next_observations: `[batch, observation_dim]`, the true last one where an episode ended.
+        next_observations: `[batch, observation_dim]`, the true last one where an episode was
+            truncated; after a termination, where nobody looks, that of the next episode.
         terminated: `[batch]`, 1 where the episode ended by its own rules, else 0. A truncated
             episode goes on for all that a critic has to know.
     """
@@ -51,7 +52,7 @@ class ReplayBuffer:
         return min(self._added, len(self._rows))
 
     def add(self, transitions: Transitions) -> None:
-        """Take in a batch of steps."""
+        """Take in a batch of at most `capacity` steps."""
         t = transitions
         columns = [t.observations, t.latents, t.rewards, t.next_observations, t.terminated]
         rows = torch.cat([column.reshape(len(t.rewards), -1) for column in columns], 1)
