@@ -1,0 +1,56 @@
+"""How far the trained linear policies of a sweep are from the exact optimum of the regulator.
+
+    python analysis/table_lqr.py solve_lqr_reparameterised
+
+prints, per run of the latest such sweep, the exact expected cost of the final policy without its
+noise (a closed form, no episodes) relative to the least there is. The policy's constant part, which
+the closed form leaves out, is shown beside it.
+"""
+
+import argparse
+
+import torch
+import yaml
+
+from gausspg import factory, home
+from gausspg.agent import load
+from gausspg.envs.lqr import LQR
+from gausspg.settings import check
+from gausspg.tracking import artifact_file, default_uri, find_runs
+
+
+def relative_cost(run_id: str, uri: str) -> tuple[float, float]:
+    """Return cost / least cost of a run's final policy, and its largest constant action.
+
+    Raises:
+        SystemExit: the run is not one of a linear policy on the regulator.
+    """
+    config = yaml.safe_load(artifact_file(uri, run_id, "config.yaml").read_text())
+    environment = factory.build_environment(check(config))
+    policy = load(run_id, uri).policy
+    if not isinstance(environment, LQR) or list(policy.trunk.parameters()):
+        raise SystemExit(f"run {run_id} is no linear policy on env=lqr: there is no exact cost")
+    gain = policy.mean.weight.detach().double()
+    silent = torch.zeros(len(gain), len(gain), dtype=torch.float64)
+    cost = float(environment.cost(gain, silent))
+    return cost / environment.optimal_cost(), float(policy.mean.bias.abs().max())
+
+
+def main() -> None:
+    """Read the arguments and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("sweep")
+    parser.add_argument("--uri", default=default_uri(home.runs()), help="of the tracking store")
+    arguments = parser.parse_args()
+    runs = find_runs(arguments.uri, sweep=arguments.sweep)
+    if runs.empty:
+        raise SystemExit(f"there is no sweep {arguments.sweep}: run it with +sweep=...")
+    runs = runs[(runs["sweep_id"] == runs["sweep_id"].iloc[-1]) & (runs["status"] == "FINISHED")]
+    print("seed  cost / least cost  largest constant action")
+    for seed, run_id in zip(runs["param.seed"], runs["run_id"], strict=True):
+        ratio, constant = relative_cost(run_id, arguments.uri)
+        print(f"{seed:>4}  {ratio:17.4f}  {constant:23.4f}")
+
+
+if __name__ == "__main__":
+    main()
