@@ -187,7 +187,11 @@ def settings_of(*overrides: str) -> Settings:
 
 def run_of(*overrides: str) -> Run:
     """Build what `overrides` describe, untrained."""
-    settings = settings_of(*overrides)
+    return run_from(settings_of(*overrides))
+
+
+def run_from(settings: Settings) -> Run:
+    """Build what `settings` describe, untrained."""
     environment, streams = factory.build_environment(settings), Streams(settings.seed)
     spec = factory.policy_spec(settings, environment)
     policy = factory.build_policy(spec, streams)
