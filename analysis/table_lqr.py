@@ -15,6 +15,7 @@ import yaml
 from gausspg import factory, home
 from gausspg.agent import load
 from gausspg.envs.lqr import LQR
+from gausspg.policies.gaussian import GaussianPolicy
 from gausspg.settings import check
 from gausspg.tracking import artifact_file, default_uri, find_runs
 
@@ -28,8 +29,10 @@ def relative_cost(run_id: str, uri: str) -> tuple[float, float]:
     config = yaml.safe_load(artifact_file(uri, run_id, "config.yaml").read_text())
     environment = factory.build_environment(check(config))
     policy = load(run_id, uri).policy
-    if not isinstance(environment, LQR) or list(policy.trunk.parameters()):
-        raise SystemExit(f"run {run_id} is no linear policy on env=lqr: there is no exact cost")
+    if not (isinstance(environment, LQR) and isinstance(policy, GaussianPolicy)):
+        raise SystemExit(f"run {run_id} is no Gaussian policy on env=lqr: there is no exact cost")
+    if list(policy.trunk.parameters()):
+        raise SystemExit(f"the policy of run {run_id} is not linear: there is no exact cost")
     gain = policy.mean.weight.detach().double()
     silent = torch.zeros(len(gain), len(gain), dtype=torch.float64)
     cost = float(environment.cost(gain, silent))

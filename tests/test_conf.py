@@ -263,6 +263,20 @@ def test_the_settings_that_the_estimators_file_calls_reinforce_work() -> None:
         ("learner=replay estimator.weight=gae", r"weight=gae needs trajectories and this learner"),
         ("learner=replay estimator.baseline=value", "baseline=value does not go with"),
         ("learner=replay learner.action_samples=1", "action_samples=1 leaves no other action"),
+        ("learner=replay learner.warmup_steps=400_000", r"warmup_steps=400000 leaves nothing"),
+        (
+            "learner=replay variance=fixed squash=clip learner.temperature=0.2",
+            "have no effect on a p",
+        ),
+        (
+            "learner=replay learner.target_rate=0",
+            r"learner\.target_rate=0: should be greater than 0",
+        ),
+        (
+            "env=lqr learner=on_policy estimator=reparameterised estimator.through=dynamics "
+            "estimator.horizon=200",
+            r"estimator\.horizon=200 is longer than learner\.rollout_steps=128",
+        ),
         ("learner=replay learner.buffer_steps=3", r"buffer_steps=3 cannot hold one step of env"),
         ("learner=replay estimator.surrogate=ppo_clip", "ppo_clip have no effect with"),
         (

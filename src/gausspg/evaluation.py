@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gausspg.envs.environment import Environment
+from gausspg.envs.base import BaseEnvironment
 from gausspg.policies.base import Policy
 from gausspg.rollout import collect_episodes
 from gausspg.streams import Streams
@@ -33,7 +33,7 @@ class Evaluation:
 
 
 def evaluate(
-    policy: Policy, environment: Environment, seed: int, episodes: int, deterministic: bool
+    policy: Policy, environment: BaseEnvironment, seed: int, episodes: int, deterministic: bool
 ) -> Evaluation:
     """Run whole episodes in fresh environments with the policy as it is.
 

@@ -9,7 +9,7 @@ import torch
 
 from gausspg.actions import BoxActions, from_plain, to_plain
 from gausspg.build import SettingsError, build, find
-from gausspg.envs.environment import Environment
+from gausspg.envs.base import BaseEnvironment
 from gausspg.learners.base import Learner
 from gausspg.normaliser import Normaliser
 from gausspg.policies.base import Policy
@@ -30,20 +30,20 @@ def build_device(settings: Settings) -> torch.device:
     return torch.device(settings.device)
 
 
-def build_environment(settings: Settings) -> Environment:
+def build_environment(settings: Settings) -> BaseEnvironment:
     """Build the environment of a run.
 
     Raises:
         SettingsError: it cannot be made; the message says why and what to do.
     """
     try:
-        environment: Environment = build(settings.env, "env")
+        environment: BaseEnvironment = build(settings.env, "env")
     except ModuleNotFoundError as error:
         raise SettingsError(str(error)) from error
     return environment
 
 
-def policy_spec(settings: Settings, environment: Environment) -> dict[str, Any]:
+def policy_spec(settings: Settings, environment: BaseEnvironment) -> dict[str, Any]:
     """Return, in plain values, everything that is needed to build a run's policy again."""
     return {
         "policy": settings.policy,
@@ -103,7 +103,7 @@ def build_policy(spec: PolicySpec, streams: Streams) -> Policy:
 
 def build_learner(
     settings: Settings,
-    environment: Environment,
+    environment: BaseEnvironment,
     policy: Policy,
     streams: Streams,
     device: torch.device,
@@ -122,6 +122,7 @@ def build_learner(
         gamma=settings.gamma,
         num_envs=environment.num_envs,
         scale_rewards=environment.normalise_reward,
+        budget=settings.steps,
         streams=streams,
         device=device,
     )

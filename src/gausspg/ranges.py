@@ -12,7 +12,8 @@ from annotated_types import Ge, Gt, Le
 Positive = Annotated[float, Gt(0.0)]
 NonNegative = Annotated[float, Ge(0.0)]
 Fraction = Annotated[float, Ge(0.0), Le(1.0)]
+Share = Annotated[float, Gt(0.0), Le(1.0)]
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
 
-__all__ = ["Count", "Fraction", "Natural", "NonNegative", "Positive"]
+__all__ = ["Count", "Fraction", "Natural", "NonNegative", "Positive", "Share"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from gausspg import checkpoints
+from gausspg.envs.base import BaseEnvironment
 from gausspg.envs.batch import NonFiniteError
-from gausspg.envs.environment import Environment
 from gausspg.evaluation import evaluate
 from gausspg.learners.base import Iteration, Learner
 from gausspg.policies.base import Policy
@@ -43,7 +43,7 @@ class Trainer:
     def __init__(
         self,
         settings: Settings,
-        environment: Environment,
+        environment: BaseEnvironment,
         policy: Policy,
         spec: dict[str, Any],
         learner: Learner,

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from gausspg import factory, tracking, trainer, video
-from gausspg.envs.environment import Environment
+from gausspg.envs.base import BaseEnvironment
 from gausspg.jobs.child import Job, Report, Started
 from gausspg.memory import keep_freed_memory
 from gausspg.policies.base import Policy
@@ -130,7 +130,7 @@ def _train(
 
 
 def _animate(
-    recorder: Recorder, policy: Policy, environment: Environment, settings: Settings
+    recorder: Recorder, policy: Policy, environment: BaseEnvironment, settings: Settings
 ) -> None:
     if settings.video.frames == 0:
         return

@@ -61,7 +61,8 @@ def test_the_first_update_is_soft_actor_critic_written_out(temperature: float) -
     )
 
     def q(flat: Tensor, rows: Tensor, actions: Tensor) -> Tensor:
-        return action_values(flat, 2, [8], "relu", rows, actions)
+        # Pendulum's bounds are +-2.
+        return action_values(flat, 2, [8], "relu", rows, actions / 2.0)
 
     with torch.no_grad():
         actions, log_probs = squashed(policy, following, noise[0])
@@ -265,6 +266,21 @@ def test_a_policy_that_broke_between_two_measurements_is_not_blamed_on_the_criti
         run.iterate(2)
 
 
+@pytest.mark.parametrize("interval", [1, 2, 3])
+def test_the_norm_of_the_policys_gradient_is_measured_whatever_the_interval(interval: int) -> None:
+    words = ("learner.updates_per_step=1", "learner.warmup_steps=4")
+    run = tiny("Clockwork", *REPLAY, *words, f"learner.policy_interval={interval}")
+    assert run.iterate(2)["gradient/policy_norm"] > 0.0
+
+
+def test_a_policy_whose_entropy_is_constant_has_no_temperature() -> None:
+    words = ("variance=fixed", "squash=none", "learner.temperature=null")
+    assert tiny("Clockwork", *REPLAY, *words).iterate(1)["policy/temperature"] == 0.0
+    tanh = ("variance=fixed", "squash=tanh", "learner.temperature=null")
+    metrics = tiny("Clockwork", *REPLAY, *tanh).iterate(1)
+    assert metrics["policy/temperature"] == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("limit", [0.01, None])
 def test_gradients_are_scaled_down_to_the_norm(limit: float | None) -> None:
     words = (*REPLAY, *ONCE, f"learner.max_grad_norm={limit or 'null'}")
@@ -283,7 +299,7 @@ def test_every_variance_works_with_every_squash(pair: tuple[str, str]) -> None:
     run = tiny("Clockwork", "estimator=reparameterised", *REPLAY, *words)
     before = copy.deepcopy(run.policy.state_dict())
     metrics = run.iterate(1)
-    assert {"critic/loss", "critic/value_mean", "policy/approximate_kl"} <= metrics.keys()
+    assert {"critic/loss", "critic/target_mean", "policy/approximate_kl"} <= metrics.keys()
     assert all(torch.tensor(list(metrics.values())).isfinite())
     after = run.policy.state_dict()
     moved = {key.partition(".")[0] for key in before if not torch.equal(before[key], after[key])}

@@ -106,4 +106,4 @@ def test_a_truncated_episode_is_bootstrapped_and_a_terminated_one_is_not(
         1, ending, "+env.kwargs.constant=true", "gamma=0.9", "learner.temperature=0",
         "learner.lr=0.1", "learner.critic_hidden=[]", "learner.target_rate=0.5",
     )  # fmt: skip
-    assert run.iterate(20)["critic/value_mean"] == pytest.approx(expected, abs=0.1)
+    assert run.iterate(20)["critic/target_mean"] == pytest.approx(expected, abs=0.1)

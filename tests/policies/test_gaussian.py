@@ -112,12 +112,12 @@ def test_reparameterised_sample_is_the_sample_and_carries_a_gradient(
     assert all(gradient.abs().sum() > 0.0 for gradient in gradients)
 
 
-def test_critics_see_the_action_that_is_sent(make_policy, observations, pair):
+def test_critics_see_the_action_that_is_sent_between_bounds_of_one(make_policy, observations, pair):
     policy = make_policy(*pair, bound=0.3)
     distribution = policy(observations)
     noise = policy.draw_noise(torch.Generator().manual_seed(2), 5, 64)
     u = distribution.reparameterise(noise)
-    assert torch.equal(distribution.encode(u), distribution.action(u))
+    assert_close(0.3 * distribution.encode(u), distribution.action(u))
     assert distribution.encode(u).requires_grad
     assert u.shape == (5, 64, policy.latent_dim)
     assert distribution.encode(u).shape == (5, 64, policy.code_dim)
@@ -141,6 +141,9 @@ def test_entropy_estimate_is_the_squashs_and_agrees_with_the_entropy(
 def test_usual_target_entropy_is_minus_the_number_of_dimensions(make_policy):
     for dims in (1, 3):
         assert make_policy("fixed", dims=dims).usual_target_entropy == -dims
+        # The density of an action between tighter bounds is higher by as much as they are tighter.
+        narrow = make_policy("fixed", dims=dims, bound=0.25).usual_target_entropy
+        assert narrow == pytest.approx(-dims + dims * math.log(0.25))
 
 
 def test_mode_is_the_mean_of_u(make_policy, observations, pair):

@@ -221,7 +221,8 @@ class DifferentiableBatch(BatchedEnv):
         disturbance = self._disturbances[self._rows, now]
         following, rewards = environment.step(self._state, actions, disturbance)
         moved = np.full(len(self), active is None)
-        moved[active or ()] = True
+        if active is not None:
+            moved[list(active)] = True
         self._lengths += moved
         over = moved & (self._lengths >= horizon)
         ended = torch.from_numpy(over)

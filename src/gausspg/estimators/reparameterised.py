@@ -13,9 +13,9 @@ Through = Literal["action_value", "dynamics"]
 
 _REFUSALS: dict[Through, str] = {
     "dynamics": (
-        "estimator.through=dynamics needs an environment that can be differentiated and a learner "
-        "that follows its trajectories: choose env=lqr or env=pendulum_torch with "
-        "learner=on_policy, or estimator.through=action_value"
+        "estimator.through=dynamics needs an environment that can be differentiated, and a learner "
+        "that follows its trajectories without a critic of states and actions: change one of these "
+        "or set estimator.through=action_value"
     ),
     "action_value": (
         "estimator.through=action_value needs a critic of states and actions and this learner has "

@@ -18,7 +18,7 @@ class FreshData:
         observations: normalised.
         latents: the u that were taken.
         log_probs: their log-densities under the policy that took them.
-        weights: the estimator's; zeros where it makes none.
+        weights: the estimator's; where it makes none, the lambda-returns less the values.
         targets: of the critic.
     """
 

@@ -173,16 +173,20 @@ class OnPolicy(Learner):
 
     def _unroll(self, env: BatchedEnv, iteration: int, left: int) -> list[Window]:
         assert isinstance(env, DifferentiableBatch), "dynamics are offered where they are"
+        # Drawn as in `_collect`: other estimators see the same noise.
+        generator = self._streams.torch("action_noise", iteration)
         steps = self._rollout_steps
         if steps is None:
             env.reset()
             self._scaler.forget_episodes()
             steps = env.environment.max_episode_steps
+            noise = torch.stack(
+                [self._policy.draw_noise(generator, self._num_envs) for _ in range(steps)]
+            )
         else:
-            steps = min(steps, -(-left // self._num_envs))
-        generator = self._streams.torch("action_noise", iteration)
-        noise = self._policy.draw_noise(generator, steps, self._num_envs)
-        horizon = self._estimator.horizon or steps
+            noise = self._policy.draw_noise(generator, steps, self._num_envs)
+            noise = noise[: -(-left // self._num_envs)]
+        horizon = self._estimator.horizon or len(noise)
         return [unroll(env, self._policy, part) for part in noise.split(horizon)]
 
     def _climb(self, windows: list[Window], iteration: int) -> dict[str, float]:
@@ -198,7 +202,10 @@ class OnPolicy(Learner):
             surrogate = self._estimator.along_trajectories(
                 self._scaler.scale(window.rewards), following, window.ends, self._gamma
             )
-            loss = -surrogate.mean() - self._entropy_coefficient * window.entropies.mean()
+            loss = -surrogate.mean()
+            if self._entropy_coefficient > 0.0:
+                # A sum over time, as the rewards are.
+                loss = loss - self._entropy_coefficient * window.entropies.sum(0).mean()
             # Not of the critic: it judges and does not flatter.
             (loss / len(windows)).backward(inputs=parameters)
         norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
@@ -339,6 +346,11 @@ def _refuse_what_does_not_fit(
     estimator: Estimator, policy: Policy, rollout_steps: int | None
 ) -> None:
     refuse_samples_without_gradient(estimator, policy)
+    if estimator.horizon and rollout_steps and estimator.horizon > rollout_steps:
+        raise ValueError(
+            f"estimator.horizon={estimator.horizon} is longer than learner.rollout_steps="
+            f"{rollout_steps}, where every trajectory is cut: set at most that"
+        )
     if estimator.whole_episodes and rollout_steps is not None:
         raise ValueError(
             f"learner.rollout_steps={rollout_steps} cuts episodes and the estimator needs whole "

@@ -24,9 +24,9 @@ from gausspg.learners.base import (
 from gausspg.learners.critics import ActionValue, OutputActivation
 from gausspg.learners.replay_buffer import ReplayBuffer, Transitions
 from gausspg.learners.reward_scaler import RewardScaler
-from gausspg.learners.temperature import Temperature
+from gausspg.learners.temperature import build_temperature
 from gausspg.policies.base import Policy
-from gausspg.ranges import Count, Fraction, Natural, NonNegative, Positive
+from gausspg.ranges import Count, Natural, NonNegative, Positive, Share
 from gausspg.rollout import Rollout, collect_steps
 from gausspg.streams import Streams
 
@@ -68,7 +68,8 @@ class Replay(Learner):
         max_grad_norm: the policy's and the critic's gradients are each scaled down to this norm;
             null: never.
         target_rate: share of the critic that its target takes over at each update.
-        temperature: alpha at the start, or for ever.
+        temperature: alpha at the start, or for ever; null: 0.1 where training can change the
+            entropy, else 0.
         tune_temperature: towards `target_entropy`; null: where training changes the spread of the
             policy's samples, else alpha stays.
         target_entropy: of the density that the squash declares, nats; null: see
@@ -80,6 +81,7 @@ class Replay(Learner):
         gamma: discount per step.
         num_envs: N.
         scale_rewards: see `RewardScaler`.
+        budget: environment steps of the run.
         streams: the run's randomness.
         device: of policy, critic and buffer.
     """
@@ -97,8 +99,8 @@ class Replay(Learner):
         critic_lr: Positive | None,
         lr_schedule: Schedule,
         max_grad_norm: Positive | None,
-        target_rate: Fraction,
-        temperature: NonNegative,
+        target_rate: Share,
+        temperature: NonNegative | None,
         tune_temperature: bool | None,
         target_entropy: float | None,
         critic_hidden: Sequence[Count],
@@ -109,6 +111,7 @@ class Replay(Learner):
         gamma: float,
         num_envs: int,
         scale_rewards: bool,
+        budget: int,
         streams: Streams,
         device: torch.device,
     ) -> None:
@@ -116,6 +119,11 @@ class Replay(Learner):
             raise ValueError(
                 f"learner.buffer_steps={buffer_steps} cannot hold one step of env.num_envs="
                 f"{num_envs} environments: set at least that many"
+            )
+        if warmup_steps >= budget:
+            raise ValueError(
+                f"learner.warmup_steps={warmup_steps} leaves nothing of steps={budget} to learn "
+                "in: set fewer, or more steps"
             )
         self._rollout_steps, self._warmup_steps = rollout_steps, warmup_steps
         self._updates_per_step, self._minibatch_rows = updates_per_step, minibatch_rows
@@ -140,10 +148,12 @@ class Replay(Learner):
         self._critic_optimiser = torch.optim.Adam(
             self._critic.parameters(), lr=self._lrs["critic"], fused=True
         )
-        self._temperature = _temperature(
+        self._temperature = build_temperature(
             temperature, tune_temperature, target_entropy, policy, lr, device
         )
-        self._buffer = ReplayBuffer(buffer_steps, observation_dim, policy.latent_dim, device)
+        # No run fills more than its budget, rounded up to whole steps of the batch.
+        capacity = min(buffer_steps, budget + num_envs)
+        self._buffer = ReplayBuffer(capacity, observation_dim, policy.latent_dim, device)
         self._scaler = RewardScaler(num_envs, gamma, scale_rewards)
         self._steps = self._updates = 0
 
@@ -169,9 +179,10 @@ class Replay(Learner):
             self._buffer.add(_transitions(rollouts[-1]))
             self._steps += self._num_envs
             due = self._minibatches(minibatches, update_noise)
-            for index, minibatch in enumerate(due):
-                # The last one stands for those since the last step: also for what is not finite.
-                metrics = self._update(minibatch, factor, measure=index == len(due) - 1)
+            for left_over, minibatch in zip(range(len(due))[::-1], due, strict=True):
+                # The last updates of each kind stand for those since the last step of the
+                # environments, also as to what is not finite.
+                metrics = self._update(minibatch, factor, left_over < self._policy_interval)
                 measured += [metrics] if metrics else []
         metrics = mean_metrics(measured) | self._policy_metrics(rollouts, former, noise)
         metrics |= {
@@ -247,7 +258,7 @@ class Replay(Learner):
             return {}
         return {
             "critic/loss": float(loss),
-            "critic/value_mean": float(targets.mean()),
+            "critic/target_mean": float(targets.mean()),
             "gradient/critic_norm": norm,
         }
 
@@ -321,32 +332,6 @@ class Replay(Learner):
         self._buffer.load_state_dict(state["buffer"])
         self._scaler.load_state_dict(state["reward_scaler"])
         self._steps, self._updates = state["steps"], state["updates"]
-
-
-def _temperature(
-    initial: float,
-    tune: bool | None,
-    target: float | None,
-    policy: Policy,
-    lr: float,
-    device: torch.device,
-) -> Temperature:
-    if tune is None:
-        tune = policy.trains_spread and initial > 0.0
-    if not tune and target is not None:
-        raise ValueError(
-            f"learner.target_entropy={target} has no effect where the temperature is not tuned: "
-            "leave it null or set learner.tune_temperature=true"
-        )
-    if tune and initial == 0.0:
-        raise ValueError(
-            "learner.temperature=0 cannot be tuned, which multiplies it: set "
-            "learner.tune_temperature=false or a small positive number"
-        )
-    if not tune:
-        return Temperature(initial, None, lr, device)
-    target = policy.usual_target_entropy if target is None else target
-    return Temperature(initial, target, lr, device)
 
 
 def _transitions(rollout: Rollout) -> Transitions:

@@ -38,13 +38,22 @@ class ReplayBuffer:
         observation_dim: of the environment.
         latent_dim: of u.
         device: where the rows are kept.
+
+    Raises:
+        ValueError: there is not so much memory.
     """
 
     def __init__(
         self, capacity: int, observation_dim: int, latent_dim: int, device: torch.device
     ) -> None:
         self._sizes = [observation_dim, latent_dim, 1, observation_dim, 1]
-        self._rows = torch.empty(capacity, sum(self._sizes), device=device)
+        try:
+            self._rows = torch.empty(capacity, sum(self._sizes), device=device)
+        except RuntimeError as error:
+            raise ValueError(
+                f"learner.buffer_steps={capacity} of {4 * sum(self._sizes)} bytes each do not fit "
+                "into memory: set fewer"
+            ) from error
         self._added = 0
 
     def __len__(self) -> int:

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gausspg.policies.base import Policy
+
 
 class Temperature:
     """alpha in E[Q] + alpha H.
@@ -57,3 +59,41 @@ class Temperature:
         with torch.no_grad():
             self._log.copy_(state["log"])
         self._optimiser.load_state_dict(state["optimiser"])
+
+
+def build_temperature(
+    initial: float | None,
+    tune: bool | None,
+    target: float | None,
+    policy: Policy,
+    lr: float,
+    device: torch.device,
+) -> Temperature:
+    """Build the temperature that suits a policy; None means what `Replay` says it does.
+
+    Raises:
+        ValueError: a setting that would have no effect, or that cannot work.
+    """
+    if not policy.trains_entropy and (tune or initial):
+        raise ValueError(
+            "learner.temperature and learner.tune_temperature have no effect on a policy whose "
+            "entropy no training can change (a fixed variance, not squashed): leave them null"
+        )
+    if initial is None:
+        initial = 0.1 if policy.trains_entropy else 0.0
+    if tune is None:
+        tune = policy.trains_spread and initial > 0.0
+    if not tune and target is not None:
+        raise ValueError(
+            f"learner.target_entropy={target} has no effect where the temperature is not tuned: "
+            "leave it null or set learner.tune_temperature=true"
+        )
+    if tune and initial == 0.0:
+        raise ValueError(
+            "learner.temperature=0 cannot be tuned, which multiplies it: set "
+            "learner.tune_temperature=false or a small positive number"
+        )
+    if not tune:
+        return Temperature(initial, None, lr, device)
+    target = policy.usual_target_entropy if target is None else target
+    return Temperature(initial, target, lr, device)

@@ -41,8 +41,8 @@ class SquashedNormal(ActionDistribution):
         return self.squash.action(u)
 
     def encode(self, u: Tensor) -> Tensor:
-        """See `ActionDistribution`: the action sent."""
-        return self.squash.action(u)
+        """See `ActionDistribution`: the action sent, bounded dimensions scaled to [-1, 1]."""
+        return self.squash.scaled(u)
 
     def log_prob(self, u: Tensor) -> Tensor:
         """See `ActionDistribution`."""
@@ -119,9 +119,10 @@ class GaussianPolicy(Policy):
         )
         self.squash = squash
         self.latent_dim = self.code_dim = action_dim
-        # Haarnoja et al. 2018, arXiv:1812.05905, table 1.
-        self.usual_target_entropy = -float(action_dim)
+        # Haarnoja et al. 2018, arXiv:1812.05905, table 1, where actions lie in [-1, 1].
+        self.usual_target_entropy = -float(action_dim) + squash.log_scale
         self.trains_spread = any(p.requires_grad for p in self.variance.parameters())
+        self.trains_entropy = self.trains_spread or squash.entropy_depends_on_mean
         self._refuse_what_does_not_fit()
 
     def _refuse_what_does_not_fit(self) -> None:

@@ -17,7 +17,8 @@ class Squash(nn.Module, ABC):
 
     Class attributes say what it needs; refusals ask these and never a name:
     `needs_independent`: only defined for independent latent dimensions; `needs_bounds`: every
-    action dimension must have finite bounds.
+    action dimension must have finite bounds; `entropy_depends_on_mean`: so does the entropy of the
+    density that is declared.
 
     Args:
         low: `[action_dim]`, lower bounds of the action, may be -inf.
@@ -29,6 +30,7 @@ class Squash(nn.Module, ABC):
 
     needs_independent: bool = False
     needs_bounds: bool = False
+    entropy_depends_on_mean: bool = True
     low: Tensor
     high: Tensor
 
@@ -49,9 +51,12 @@ class Squash(nn.Module, ABC):
         half_range = torch.where(bounded, (high - low) / 2, torch.full_like(low, torch.inf))
         self.register_buffer("centre", centre.float())
         self.register_buffer("half_range", half_range.float())
+        unit = half_range.masked_fill(~bounded, 1.0).float()
+        self.register_buffer("unit", unit, persistent=False)
 
     centre: Tensor
     half_range: Tensor
+    unit: Tensor
 
     @abstractmethod
     def action(self, u: Tensor) -> Tensor:
@@ -78,6 +83,15 @@ class Squash(nn.Module, ABC):
         del noise
         return self.entropy(normal)
 
+    @property
+    def log_scale(self) -> float:
+        """Sum over the bounded dimensions of the log of half their range."""
+        return float(self.unit.log().sum())
+
+    def scaled(self, u: Tensor) -> Tensor:
+        """Map u to the action with bounded dimensions scaled to [-1, 1], `[..., action_dim]`."""
+        return (self.action(u) - self.centre) / self.unit
+
     def clip_share(self, u: Tensor) -> Tensor:
         """Share of the entries of u that this map clips, a scalar; 0 for maps that do not."""
         return u.new_zeros(())
@@ -90,6 +104,8 @@ class Squash(nn.Module, ABC):
 
 class LatentDensity(Squash):
     """A squash whose declared density is that of u itself."""
+
+    entropy_depends_on_mean = False
 
     def log_prob(self, normal: Normal, u: Tensor) -> Tensor:
         """See `Squash`: the Gaussian's density of u, before anything happens to u."""
@@ -108,6 +124,15 @@ class Clipping(Squash):
     def action(self, u: Tensor) -> Tensor:
         """See `Squash`."""
         return u.clamp(self.low, self.high)
+
+    @property
+    def log_scale(self) -> float:
+        """Sum over the bounded dimensions of the log of half their range."""
+        return float(self.unit.log().sum())
+
+    def scaled(self, u: Tensor) -> Tensor:
+        """Map u to the action with bounded dimensions scaled to [-1, 1], `[..., action_dim]`."""
+        return (self.action(u) - self.centre) / self.unit
 
     def clip_share(self, u: Tensor) -> Tensor:
         """See `Squash`."""

@@ -26,6 +26,10 @@ class Tanh(Squash):
         """See `Squash`."""
         return self.centre + self.half_range * torch.tanh(u)
 
+    def scaled(self, u: Tensor) -> Tensor:
+        """See `Squash`."""
+        return torch.tanh(u)
+
     def log_prob(self, normal: Normal, u: Tensor) -> Tensor:
         """See `Squash`."""
         return normal.log_prob(u) - self.log_derivative(u).sum(-1)
