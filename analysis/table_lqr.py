@@ -36,7 +36,7 @@ def relative_cost(run_id: str, uri: str) -> tuple[float, float]:
     gain = policy.mean.weight.detach().double()
     silent = torch.zeros(len(gain), len(gain), dtype=torch.float64)
     cost = float(environment.cost(gain, silent))
-    return cost / environment.optimal_cost(), float(policy.mean.bias.abs().max())
+    return cost / environment.optimal_cost(), float(policy.mean.bias.detach().abs().max())
 
 
 def main() -> None:
