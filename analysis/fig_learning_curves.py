@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from gausspg import home
-from gausspg.tracking import default_uri, find_runs, metric_history
+from gausspg.tracking import default_uri, metric_history
+from sweep_runs import latest_finished
 
 TRAINING, FINAL = "train/return_mean", "eval/final_deterministic_return_mean"
 _BINS = 100
@@ -30,17 +31,7 @@ def load(uri: str, sweep: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
         SystemExit: there is no finished run of such a sweep.
     """
-    runs = find_runs(uri, sweep=sweep)
-    runs = runs[runs["sweep_id"] == runs["sweep_id"].iloc[-1]] if len(runs) else runs
-    finished = runs[runs["status"] == "FINISHED"].copy()
-    if finished.empty:
-        known = sorted(find_runs(uri)["sweep"].dropna().unique())
-        raise SystemExit(f"no finished run of sweep {sweep}; there are: {', '.join(known) or '-'}")
-    if len(finished) < len(runs):
-        print(
-            f"warning: {len(runs) - len(finished)} of {len(runs)} runs are not finished: left out"
-        )
-    runs = finished
+    runs = latest_finished(uri, sweep)
     runs["cell"] = _cells(runs)
     points = metric_history(uri, runs["run_id"], [TRAINING, FINAL])
     points = points.merge(runs[["run_id", "cell", "param.seed"]], on="run_id")

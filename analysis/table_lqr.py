@@ -17,7 +17,8 @@ from gausspg.agent import load
 from gausspg.envs.lqr import LQR
 from gausspg.policies.gaussian import GaussianPolicy
 from gausspg.settings import check
-from gausspg.tracking import artifact_file, default_uri, find_runs
+from gausspg.tracking import artifact_file, default_uri
+from sweep_runs import latest_finished
 
 
 def relative_cost(run_id: str, uri: str) -> tuple[float, float]:
@@ -45,10 +46,7 @@ def main() -> None:
     parser.add_argument("sweep")
     parser.add_argument("--uri", default=default_uri(home.runs()), help="of the tracking store")
     arguments = parser.parse_args()
-    runs = find_runs(arguments.uri, sweep=arguments.sweep)
-    if runs.empty:
-        raise SystemExit(f"there is no sweep {arguments.sweep}: run it with +sweep=...")
-    runs = runs[(runs["sweep_id"] == runs["sweep_id"].iloc[-1]) & (runs["status"] == "FINISHED")]
+    runs = latest_finished(arguments.uri, arguments.sweep)
     print("seed  cost / least cost  largest constant action")
     for seed, run_id in zip(runs["param.seed"], runs["run_id"], strict=True):
         ratio, constant = relative_cost(run_id, arguments.uri)

@@ -12,7 +12,8 @@ import argparse
 import pandas as pd
 
 from gausspg import home
-from gausspg.tracking import default_uri, find_runs, metric_history
+from gausspg.tracking import default_uri, metric_history
+from sweep_runs import latest_finished
 
 DURING, FINAL = "eval/deterministic_return_mean", "eval/final_deterministic_return_mean"
 RATE = "time/steps_per_second"
@@ -24,10 +25,7 @@ def rows(uri: str, sweep: str, solved: float) -> pd.DataFrame:
     Raises:
         SystemExit: there is none.
     """
-    runs = find_runs(uri, sweep=sweep)
-    if runs.empty:
-        raise SystemExit(f"there is no sweep {sweep}: run it with +sweep=...")
-    runs = runs[(runs["sweep_id"] == runs["sweep_id"].iloc[-1]) & (runs["status"] == "FINISHED")]
+    runs = latest_finished(uri, sweep)
     points = metric_history(uri, runs["run_id"], [DURING, FINAL, RATE])
     found = []
     for seed, run_id in zip(runs["param.seed"], runs["run_id"], strict=True):
