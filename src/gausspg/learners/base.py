@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gausspg.envs.batch import BatchedEnv, Episode, NonFiniteError
 from gausspg.estimators.base import Estimator
-from gausspg.policies.base import Policy
+from gausspg.policies.base import ActionDistribution, Policy
 
 Schedule = Literal["constant", "linear"]
 
@@ -90,6 +90,11 @@ def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of all of an optimiser's parameters."""
     for group in optimiser.param_groups:
         group["lr"] = lr
+
+
+def policy_metrics(distribution: ActionDistribution, latents: Tensor) -> dict[str, float]:
+    """Return what a distribution tells of itself and of actions `[batch, latent_dim]`, by name."""
+    return {f"policy/{name}": float(one) for name, one in distribution.metrics(latents).items()}
 
 
 def approximate_kl(log_ratio: Tensor) -> float:

@@ -17,6 +17,7 @@ from gausspg.learners.base import (
     clip_gradient,
     lr_factor,
     mean_metrics,
+    policy_metrics,
     refuse_samples_without_gradient,
     refuse_what_has_no_effect,
 )
@@ -311,10 +312,7 @@ class OnPolicy(Learner):
         sample = data.sample(_METRIC_ROWS)
         distribution = self._policy(sample.observations)
         log_ratio = distribution.log_prob(sample.latents) - sample.log_probs
-        measured = {
-            f"policy/{name}": float(value)
-            for name, value in distribution.metrics(sample.latents).items()
-        }
+        measured = policy_metrics(distribution, sample.latents)
         measured["policy/approximate_kl"] = approximate_kl(log_ratio)
         return measured
 

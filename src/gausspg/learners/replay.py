@@ -18,6 +18,7 @@ from gausspg.learners.base import (
     clip_gradient,
     lr_factor,
     mean_metrics,
+    policy_metrics,
     refuse_samples_without_gradient,
     set_lr,
 )
@@ -300,9 +301,7 @@ class Replay(Learner):
         )
         rows = self._policy.normaliser(observations)
         distribution, before = self._policy(rows), former(rows)
-        metrics = {
-            f"policy/{name}": float(value) for name, value in distribution.metrics(latents).items()
-        }
+        metrics = policy_metrics(distribution, latents)
         u = before.sample(noise.flatten(0, 1).to(self._device))
         log_ratio = distribution.log_prob(u) - before.log_prob(u)
         metrics["policy/approximate_kl"] = approximate_kl(log_ratio)
