@@ -18,7 +18,7 @@ class Window:
     Attributes:
         observations: `[T, N, observation_dim]`, without the graph.
         latents: `[T, N, latent_dim]`, without the graph.
-        entropies: `[T, N]`, of the policy where it acted, with the graph.
+        distributions: T of them, of the policy where it acted, with the graph.
         rewards: `[T, N]`, with the graph.
         terminated: `[T, N]`, bool.
         truncated: `[T, N]`, bool.
@@ -29,13 +29,18 @@ class Window:
 
     observations: Tensor
     latents: Tensor
-    entropies: Tensor
+    distributions: tuple[ActionDistribution, ...]
     rewards: Tensor
     terminated: Tensor
     truncated: Tensor
     next_observations: Tensor
     last_observations: Tensor
     episodes: list[Episode]
+
+    @property
+    def entropies(self) -> Tensor:
+        """`[T, N]`, with the graph; computed when asked for, since some entropies are dear."""
+        return torch.stack([distribution.entropy() for distribution in self.distributions])
 
     @property
     def ends(self) -> Tensor:
@@ -70,7 +75,7 @@ def unroll(env: DifferentiableBatch, policy: Policy, noise: Tensor) -> Window:
     return Window(
         observations=torch.stack(observed).detach(),
         latents=torch.stack(latents).detach().cpu(),
-        entropies=torch.stack([distribution.entropy() for distribution in distributions]),
+        distributions=distributions,
         rewards=torch.stack([step.rewards for step in steps]),
         terminated=torch.stack([step.terminated for step in steps]),
         truncated=torch.stack([step.truncated for step in steps]),
