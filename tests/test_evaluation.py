@@ -100,3 +100,9 @@ def test_metrics_summarise_the_episodes() -> None:
         "eval/x_return_max": 3.0,
         "eval/x_length_mean": 15.0,
     }
+
+
+@pytest.mark.parametrize("solved, share", [(0.5, 1.0), (3.0, 0.5), (3.1, 0.0)])
+def test_solved_episodes_reach_the_return(solved: float, share: float) -> None:
+    evaluation = Evaluation(np.array([1.0, 3.0]), np.array([10, 20]))
+    assert evaluation.metrics("eval/x", solved)["eval/x_solved_share"] == share

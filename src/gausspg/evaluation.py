@@ -21,9 +21,17 @@ class Evaluation:
     returns: np.ndarray
     lengths: np.ndarray
 
-    def metrics(self, prefix: str) -> dict[str, float]:
-        """Name the usual summaries `<prefix>_return_mean` and so on."""
-        return {
+    def metrics(self, prefix: str, solved: float | None = None) -> dict[str, float]:
+        """Name the usual summaries `<prefix>_return_mean` and so on.
+
+        With `solved`, a return, the share of episodes that reach it is among them.
+        """
+        share = (
+            {}
+            if solved is None
+            else {f"{prefix}_solved_share": float((self.returns >= solved).mean())}
+        )
+        return share | {
             f"{prefix}_return_mean": float(self.returns.mean()),
             f"{prefix}_return_std": float(self.returns.std()),
             f"{prefix}_return_min": float(self.returns.min()),

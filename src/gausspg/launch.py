@@ -165,6 +165,7 @@ class _Sweep:
         statuses: list[str] = []
         try:
             with terminate_as_exception(), recorder:
+                recorder.plan(self._labels)
                 outcome = self._run_children(recorder.run_id)
                 self._set_right(outcome)
                 results = zip(outcome.results, self._labels, strict=True)

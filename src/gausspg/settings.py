@@ -33,6 +33,7 @@ class EvaluationSettings(_Strict):
     interval: Count
     episodes: Count
     final_episodes: Count
+    solved: float | None
     seed: Natural
 
 

@@ -142,7 +142,7 @@ class Trainer:
         metrics: Metrics = {}
         for name, deterministic in (("deterministic", True), ("stochastic", False)):
             result = evaluate(policy, self._environment, seed, episodes, deterministic)
-            metrics |= result.metrics(f"eval/{prefix}{name}")
+            metrics |= result.metrics(f"eval/{prefix}{name}", self._settings.evaluation.solved)
         return metrics
 
     def _save_policy(self, name: str) -> None:

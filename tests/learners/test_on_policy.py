@@ -310,8 +310,8 @@ def test_minibatches_are_nearly_equal(rows: int | None, parts: int) -> None:
     run = tiny("Bandit", *words, "learner.epochs=1")
     sizes: list[int] = []
     step = run.learner._gradient_step
-    run.learner._gradient_step = lambda data, noise: (
-        sizes.append(len(data.targets)), step(data, noise)
+    run.learner._gradient_step = lambda data, *rest: (
+        sizes.append(len(data.targets)), step(data, *rest)
     )[1]  # fmt: skip
     run.iterate(1)
     assert sum(sizes) == 40

@@ -126,6 +126,25 @@ def test_it_is_tuned_where_training_changes_the_spread(words: tuple[str, ...], m
     assert (run.iterate(1)["policy/temperature"] != pytest.approx(start, rel=1e-5)) == moves
 
 
+@pytest.mark.parametrize(
+    ("words", "alpha"),
+    [
+        (("squash=tanh",), 0.1),
+        (("squash=clip_mass",), 0.1),
+        (("squash=clip",), 0.0),
+        (("squash=none",), 0.0),
+        (("squash=none", "learner.tune_temperature=true"), 0.1),
+        (("squash=tanh", "variance=fixed"), 0.1),
+        (("squash=none", "variance=fixed"), 0.0),
+    ],
+)
+def test_an_entropy_without_an_upper_bound_is_not_paid_for(
+    words: tuple[str, ...], alpha: float
+) -> None:
+    run = tiny(*CLOCK, "learner.lr=1e-9", *words)
+    assert run.iterate(1)["policy/temperature"] == pytest.approx(alpha)
+
+
 @pytest.mark.parametrize("actions", [1, 2])
 def test_the_usual_target_is_minus_the_number_of_dimensions(actions: int) -> None:
     def moved(*words: str) -> float:

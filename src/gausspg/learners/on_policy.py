@@ -24,6 +24,7 @@ from gausspg.learners.base import (
 from gausspg.learners.critics import OutputActivation
 from gausspg.learners.fitted_critic import FittedCritic, Kind
 from gausspg.learners.fresh_data import FreshData
+from gausspg.learners.gradient_noise import GradientNoise
 from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.through_dynamics import Window, as_rollout, unroll
 from gausspg.policies.base import ActionDistribution, Policy
@@ -262,17 +263,22 @@ class OnPolicy(Learner):
         noise = self._streams.torch("update_noise", iteration)
         size = self._minibatch_rows or number
         measured: list[dict[str, float]] = []
+        gradients = GradientNoise()
         epochs = 0
         for _ in range(self._epochs):
             epochs += 1
             order = torch.randperm(number, generator=generator).to(self._device)
             shuffled = data.rows(order) if size < number else data
-            measured += [self._gradient_step(part, noise) for part in shuffled.slices(size)]
+            measured += [
+                self._gradient_step(part, noise, gradients) for part in shuffled.slices(size)
+            ]
             if self._target_kl is not None and self._kl(data) > 1.5 * self._target_kl:
                 break
-        return mean_metrics(measured) | {"train/epochs": float(epochs)}
+        return mean_metrics(measured) | gradients.metrics() | {"train/epochs": float(epochs)}
 
-    def _gradient_step(self, data: FreshData, noise: torch.Generator) -> dict[str, float]:
+    def _gradient_step(
+        self, data: FreshData, noise: torch.Generator, gradients: GradientNoise
+    ) -> dict[str, float]:
         """One Adam step on a minibatch; returns gradient norms and the critic's loss."""
         self._optimiser.zero_grad(set_to_none=True)
         metrics: dict[str, float] = {}
@@ -283,6 +289,7 @@ class OnPolicy(Learner):
             if self._entropy_coefficient > 0.0:
                 loss = loss - self._entropy_coefficient * distribution.entropy().mean()
             loss.backward()
+            gradients.add([p.grad for p in self._policy.parameters() if p.grad is not None])
             norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
             metrics["gradient/policy_norm"] = norm
         if self._critic.exists:

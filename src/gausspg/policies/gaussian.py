@@ -123,6 +123,7 @@ class GaussianPolicy(Policy):
         self.usual_target_entropy = -float(action_dim) + squash.log_scale
         self.trains_spread = any(p.requires_grad for p in self.variance.parameters())
         self.trains_entropy = self.trains_spread or squash.entropy_depends_on_mean
+        self.bounded_entropy = squash.bounded_entropy
         self._refuse_what_does_not_fit()
 
     def _refuse_what_does_not_fit(self) -> None:

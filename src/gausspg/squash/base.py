@@ -18,7 +18,7 @@ class Squash(nn.Module, ABC):
     Class attributes say what it needs; refusals ask these and never a name:
     `needs_independent`: only defined for independent latent dimensions; `needs_bounds`: every
     action dimension must have finite bounds; `entropy_depends_on_mean`: so does the entropy of the
-    density that is declared.
+    density that is declared; `bounded_entropy`: it has an upper bound, whatever the Gaussian.
 
     Args:
         low: `[action_dim]`, lower bounds of the action, may be -inf.
@@ -31,6 +31,7 @@ class Squash(nn.Module, ABC):
     needs_independent: bool = False
     needs_bounds: bool = False
     entropy_depends_on_mean: bool = True
+    bounded_entropy: bool = True
     low: Tensor
     high: Tensor
 
@@ -106,6 +107,7 @@ class LatentDensity(Squash):
     """A squash whose declared density is that of u itself."""
 
     entropy_depends_on_mean = False
+    bounded_entropy = False
 
     def log_prob(self, normal: Normal, u: Tensor) -> Tensor:
         """See `Squash`: the Gaussian's density of u, before anything happens to u."""
@@ -124,15 +126,6 @@ class Clipping(Squash):
     def action(self, u: Tensor) -> Tensor:
         """See `Squash`."""
         return u.clamp(self.low, self.high)
-
-    @property
-    def log_scale(self) -> float:
-        """Sum over the bounded dimensions of the log of half their range."""
-        return float(self.unit.log().sum())
-
-    def scaled(self, u: Tensor) -> Tensor:
-        """Map u to the action with bounded dimensions scaled to [-1, 1], `[..., action_dim]`."""
-        return (self.action(u) - self.centre) / self.unit
 
     def clip_share(self, u: Tensor) -> Tensor:
         """See `Squash`."""

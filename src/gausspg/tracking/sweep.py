@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -35,6 +36,13 @@ class SweepRecorder(Recorder):
         own = {**(tags or {}), **sweep_tags(sweep, sweep_id), "kind": "sweep"}
         super().__init__(store, folder, sweep, params, own)
         self.conclude("FAILED", "the sweep ended without a summary")
+
+    def plan(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Record as `plan.json` what is to be run: per job the settings that differ, and its seed.
+
+        By it a reader knows of jobs that left no trace, see `reading.plans`.
+        """
+        self.text("plan.json", json.dumps(list(rows)))
 
     def summarise(
         self, rows: Sequence[Mapping[str, object]], statuses: Sequence[str], interrupted: bool

@@ -1,0 +1,404 @@
+"""Estimates by hand and by other roads, and intervals that cover as often as they say."""
+
+import itertools
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats as scipy_stats
+
+import stats
+
+SEEDS = (5, 10, 20)
+REPLICATIONS = 4000
+
+
+def _generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+def _covered(low, high, truth):
+    return np.mean((low <= truth) & (truth <= high))
+
+
+def test_mean_interval_by_hand():
+    # Mean 4, deviations -3, 0, 3: standard deviation 3; t with 2 degrees of freedom is 4.302653.
+    got = stats.mean_interval(np.array([1.0, 4.0, 7.0]))
+    half = 4.302653 * 3.0 / math.sqrt(3.0)
+    assert_allclose(got, (4.0, 4.0 - half, 4.0 + half), rtol=1e-6)
+    assert all(isinstance(number, float) for number in got)
+
+
+def test_mean_interval_is_that_of_scipy_in_every_column():
+    scores = _generator().exponential(size=(6, 3))
+    for level in (0.5, 0.95):
+        expected = scipy_stats.ttest_1samp(scores, 0.0).confidence_interval(level)
+        got = stats.mean_interval(scores, level)
+        assert_allclose(got.estimate, scores.mean(axis=0))
+        assert_allclose(got[1:], expected)
+        one = stats.mean_interval(scores[:, 1], level)
+        assert_allclose(one, [each[1] for each in got])
+
+
+def test_one_seed_has_no_interval_and_equal_seeds_have_one_without_width():
+    assert_allclose(stats.mean_interval(np.array([3.0])), (3.0, math.nan, math.nan))
+    got = stats.mean_interval(np.array([[3.0, 4.0]]))
+    assert_allclose(got.estimate, [3.0, 4.0])
+    assert np.isnan(got.low).all() and np.isnan(got.high).all()
+    assert_allclose(stats.mean_interval(np.full(4, 500.0)), (500.0, 500.0, 500.0))
+
+
+@pytest.mark.parametrize("n", SEEDS)
+def test_t_interval_covers_at_its_level_and_one_of_normal_quantiles_does_not(n):
+    scores = _generator(n).normal(3.0, 2.0, size=(n, REPLICATIONS))
+    got = stats.mean_interval(scores)
+    assert _covered(got.low, got.high, 3.0) == pytest.approx(0.95, abs=0.02)
+    half = 1.96 * scores.std(axis=0) / math.sqrt(n)
+    naive = _covered(got.estimate - half, got.estimate + half, 3.0)
+    assert naive < (0.88 if n == 5 else 0.94)
+
+
+def test_interquartile_mean_by_hand():
+    # 8 runs: the two lowest and the two highest are cut, whatever their environment.
+    scores = np.array([[1.0, 50.0], [2.0, 6.0], [9.0, -7.0], [4.0, 5.0]])
+    assert stats.interquartile_mean(scores) == (2.0 + 4.0 + 5.0 + 6.0) / 4
+    # 5 runs: a quarter is 1.25, of which one is cut at each end.
+    assert stats.interquartile_mean(np.array([9.0, 1.0, 2.0, 6.0, 40.0])) == 17.0 / 3
+    assert stats.interquartile_mean(np.array([1.0, 2.0, 9.0])) == 4.0
+
+
+def test_interquartile_mean_ignores_an_outlier_and_the_mean_does_not():
+    scores = _generator().normal(size=(5, 4))
+    high = scores.argmax()
+    spoiled = scores.copy()
+    spoiled.flat[high] = 1e6
+    assert stats.interquartile_mean(spoiled) == stats.interquartile_mean(scores)
+    assert spoiled.mean() > scores.mean() + 1e4
+
+
+def test_optimality_gap_by_hand():
+    scores = np.array([[0.5, 2.0], [0.0, 0.25]])
+    # Below 1 by .5, 1 and .75; the 2 beyond it does not make up for that.
+    assert stats.optimality_gap(scores, 1.0) == 2.25 / 4
+    assert stats.optimality_gap(scores, np.array([1.0, 2.0])) == (0.5 + 1.0 + 0.0 + 1.75) / 4
+    assert stats.optimality_gap(scores, -1.0) == 0.0
+
+
+def test_probability_of_improvement_by_hand():
+    x, y = np.array([3.0, 1.0]), np.array([2.0, 1.0, 0.0])
+    # 3 beats all three; 1 loses to 2, ties with 1, beats 0.
+    assert stats.probability_of_improvement(x, y) == pytest.approx((3 + 1.5) / 6)
+    assert stats.probability_of_improvement(y, x) == pytest.approx(1 - (3 + 1.5) / 6)
+    # Without the pairs of a row with itself: 3 beats 1 of the other seed, 1 loses to 2.
+    assert stats.probability_of_improvement(x, y[:2], paired=True) == 0.5
+
+
+def test_probability_of_improvement_is_the_mean_of_mann_whitney_over_environments():
+    x, y = _generator().integers(0, 5, size=(7, 3)), _generator(1).integers(1, 6, size=(4, 3))
+    u = [scipy_stats.mannwhitneyu(a, b).statistic for a, b in zip(x.T, y.T, strict=True)]
+    assert stats.probability_of_improvement(x, y) == pytest.approx(np.mean(u) / 28)
+    shift = np.array([0, 9, 0])
+    assert stats.probability_of_improvement(x + shift, y + shift) == pytest.approx(np.mean(u) / 28)
+    pooled = scipy_stats.mannwhitneyu(x.ravel(), y.ravel()).statistic / (21 * 12)
+    assert pooled != pytest.approx(np.mean(u) / 28, abs=0.005)
+
+
+def test_performance_profile_by_hand_counts_a_run_at_the_threshold():
+    scores = np.array([[1.0, 3.0], [2.0, 5.0]])
+    got = stats.performance_profile(scores, np.array([0.0, 2.0, 2.5, 5.0, 5.1]))
+    assert_array_equal(got, [1.0, 0.75, 0.5, 0.25, 0.0])
+    levels = np.linspace(0.0, 6.0, 5)
+    survival = 1.0 - scipy_stats.ecdf(scores.ravel()).cdf.evaluate(np.nextafter(levels, -np.inf))
+    assert_allclose(stats.performance_profile(scores, levels), survival)
+
+
+def test_bootstrap_limits_are_quantiles_of_the_exact_distribution_of_resamples():
+    """Three seeds have 27 resamples, each as likely: enough to list them."""
+    scores = np.array([0.0, 1.0, 5.0])
+    means = np.sort([np.mean(drawn) for drawn in itertools.product(scores, repeat=3)])
+    shares = np.arange(1, 28) / 27
+    got = stats.bootstrap_interval(
+        lambda runs: runs.mean(axis=(1, 2)), scores[:, np.newaxis], generator=_generator(),
+        level=0.8,
+    )  # fmt: skip
+    assert got.estimate == 2.0
+    assert got.low == pytest.approx(means[np.searchsorted(shares, 0.1)])
+    assert got.high == pytest.approx(means[np.searchsorted(shares, 0.9)])
+
+
+def test_bootstrap_interval_agrees_with_scipy():
+    scores = _generator().normal(size=12)
+    got = stats.interquartile_mean_interval(scores, _generator(1))
+    expected = scipy_stats.bootstrap(
+        (scores,), lambda runs, axis: scipy_stats.trim_mean(runs, 0.25, axis=axis),
+        method="percentile", n_resamples=20_000, rng=_generator(2),
+    ).confidence_interval  # fmt: skip
+    assert_allclose(got[1:], expected, atol=0.02)
+    assert got.estimate == stats.interquartile_mean(scores)
+    assert got.low < got.estimate < got.high
+
+
+def test_bootstrap_is_stratified_by_environment():
+    """Ten environments of very different level: drawn as one pool, the mean would be uncertain."""
+    noise = _generator().normal(size=(5, 10))
+    scores = noise + 100.0 * np.arange(10)
+
+    def width(sample):
+        got = stats.bootstrap_interval(
+            lambda runs: runs.mean(axis=(1, 2)), sample, generator=_generator(1), resamples=4000
+        )
+        return got.high - got.low
+
+    stratified, pooled = width(scores), width(scores.reshape(50, 1))
+    expected = 2 * 1.96 * math.sqrt((noise.var(axis=0) / 5).sum()) / 10
+    assert stratified == pytest.approx(expected, rel=0.1)
+    assert pooled > 100 * stratified
+
+
+@pytest.mark.parametrize("n", (2, 3, *SEEDS))
+def test_percentile_bootstrap_undercovers_as_documented(n):
+    # The statistic keeps environments apart: each is a replication.
+    scores = _generator(n).normal(3.0, 2.0, size=(n, REPLICATIONS))
+    got = stats.bootstrap_interval(
+        lambda runs: runs.mean(axis=1), scores, generator=_generator(99),
+        resamples=max(400, 6000 // n),
+    )  # fmt: skip
+    known = 1 - 2 * scipy_stats.t.sf(1.96 * math.sqrt((n - 1) / n), n - 1)
+    documented = {2: 0.50, 3: 0.75, 5: 0.85, 10: 0.90, 20: 0.93}[n]
+    covered = _covered(got.low, got.high, 3.0)
+    assert covered == pytest.approx(documented, abs=0.02)
+    assert n == 2 or known == pytest.approx(documented, abs=0.006)
+    assert n == 20 or abs(covered - 0.95) > 0.02
+
+
+def test_percentile_bootstrap_over_many_environments_undercovers_less():
+    scores = _generator(3).normal(size=(5, 1000, 20))
+
+    def mean_per_collection(runs):
+        return runs.reshape(len(runs), 5, 1000, 20).mean(axis=(1, 3))
+
+    got = stats.bootstrap_interval(
+        mean_per_collection, scores.reshape(5, -1), generator=_generator(4), resamples=300
+    )
+    assert _covered(got.low, got.high, 0.0) == pytest.approx(0.92, abs=0.02)
+
+
+def test_bootstrap_of_several_samples_resamples_each_on_its_own():
+    x = _generator().normal(size=(10, 2))
+
+    def width(*samples, statistic):
+        got = stats.bootstrap_interval(statistic, *samples, generator=_generator(), resamples=2000)
+        return got.high - got.low
+
+    apart = width(x, x, statistic=lambda a, b: (a - b).mean(axis=(1, 2)))
+    pairs = width(
+        np.stack((x, x), -1), statistic=lambda ab: (ab[..., 0] - ab[..., 1]).mean(axis=(1, 2))
+    )
+    assert pairs == 0.0
+    # The variance of a difference is twice that of one mean, over 10 seeds and 2 environments.
+    expected = 2 * 1.96 * math.sqrt(2 * x.var(axis=0).mean() / 20)
+    assert apart == pytest.approx(expected, rel=0.1)
+
+
+def _correlated(generator, n, environments, gain, correlation):
+    seed = generator.normal(size=(n, environments)) * math.sqrt(correlation)
+    own = generator.normal(size=(2, n, environments)) * math.sqrt(1 - correlation)
+    return seed + own[0] + gain, seed + own[1]
+
+
+def test_probability_of_improvement_covers_if_it_is_told_of_the_pairs():
+    generator, gain = _generator(5), 0.7
+    truth = scipy_stats.norm.cdf(gain / math.sqrt(2))  # of independent runs
+    told, untold, drawn_with_twins = [], [], []
+
+    def with_twins(pairs):
+        x, y = pairs[..., 0], pairs[..., 1]
+        return (x[:, :, np.newaxis] > y[:, np.newaxis]).mean(axis=(1, 2, 3))
+
+    for _ in range(400):
+        x, y = _correlated(generator, 10, 4, gain, 0.8)
+        settings = {"generator": generator, "resamples": 300}
+        told.append(stats.probability_of_improvement_interval(x, y, paired=True, **settings))
+        untold.append(stats.probability_of_improvement_interval(x, y, **settings))
+        drawn_with_twins.append(
+            stats.bootstrap_interval(with_twins, np.stack((x, y), -1), **settings)
+        )
+    _, *limits = np.transpose(told)
+    assert _covered(*limits, truth) == pytest.approx(0.95, abs=0.03)
+    assert _covered(*np.transpose(untold)[1:], truth) > 0.985
+    assert _covered(*np.transpose(drawn_with_twins)[1:], truth) < 0.89
+
+
+def test_probability_of_improvement_covers_with_independent_seeds():
+    generator, truth = _generator(6), scipy_stats.norm.cdf(0.7 / math.sqrt(2))
+    found = [
+        stats.probability_of_improvement_interval(
+            *_correlated(generator, 20, 2, 0.7, 0.0), generator, resamples=300
+        )
+        for _ in range(500)
+    ]
+    assert _covered(*np.transpose(found)[1:], truth) == pytest.approx(0.94, abs=0.03)
+
+
+def test_probability_of_improvement_interval_by_hand():
+    x, y = np.array([[1.0], [4.0]]), np.array([[2.0], [3.0]])
+    # x is drawn as (1, 1), a mixture or (4, 4): 0, 1/2 or 1, whatever y is.
+    got = stats.probability_of_improvement_interval(x, y, _generator())
+    assert got == (0.5, 0.0, 1.0)
+    # Of different seeds, 1 loses to 3 and 4 beats 2; of one seed there is nothing to compare.
+    got = stats.probability_of_improvement_interval(x, y, _generator(), paired=True)
+    assert got == (0.5, 0.5, 0.5)
+    got = stats.probability_of_improvement_interval(x + 9.0, y, _generator(), paired=True)
+    assert got == (1.0, 0.5, 1.0)
+    same = _generator().normal(size=(8, 3))
+    got = stats.probability_of_improvement_interval(same, same, _generator(), paired=True)
+    assert got == (0.5, 0.5, 0.5)
+
+
+def test_profile_band_is_the_binomial_of_each_threshold():
+    scores = np.arange(40.0)
+    marks = np.array([-1.0, 10.0, 30.0])
+    got = stats.performance_profile_interval(scores, marks, _generator())
+    assert_allclose(got.estimate, stats.performance_profile(scores, marks))
+    for entry, share in enumerate((1.0, 0.75, 0.25)):
+        expected = scipy_stats.binom.ppf([0.025, 0.975], 40, share) / 40
+        assert_allclose((got.low[entry], got.high[entry]), expected, atol=0.026)
+
+
+@pytest.mark.parametrize(
+    ("share", "level", "expected"),
+    [
+        ((0, 5), 0.95, (0.0, 0.0, 0.521824)),  # 1 - (.025)^(1/5)
+        ((5, 5), 0.95, (1.0, 0.478176, 1.0)),
+        ((0, 10), 0.95, (0.0, 0.0, 0.308497)),
+        ((1, 10), 0.95, (0.1, 0.002529, 0.445016)),
+        ((5, 10), 0.95, (0.5, 0.187086, 0.812914)),
+        ((0, 5), 0.9, (0.0, 0.0, 0.450720)),  # 1 - (.05)^(1/5)
+    ],
+)
+def test_share_interval_has_the_tabulated_limits(share, level, expected):
+    assert_allclose(stats.share_interval(*share, level), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", SEEDS)
+def test_share_interval_covers_at_every_share_and_wilsons_does_not(n):
+    """Exactly: the sum of the binomial probabilities of the counts whose interval covers."""
+    share = np.linspace(0.001, 0.999, 1999)
+    counts = np.arange(n + 1)
+    chance = scipy_stats.binom.pmf(counts[:, np.newaxis], n, share)
+
+    def coverage(limits):
+        low, high = np.transpose(limits)[..., np.newaxis]
+        return (chance * ((low <= share) & (share <= high))).sum(axis=0)
+
+    assert coverage([stats.share_interval(int(k), n)[1:] for k in counts]).min() >= 0.95
+    tests = [scipy_stats.binomtest(int(k), n) for k in counts]
+    assert coverage([test.proportion_ci(0.95, method="wilson") for test in tests]).min() < 0.85
+
+
+def _intervals(x, y, generator):
+    """Every interval that resamples, of the same data."""
+    settings = {"generator": generator, "resamples": 500}
+    yield stats.interquartile_mean_interval(x, **settings)
+    yield stats.optimality_gap_interval(x, 1.0, **settings)
+    yield stats.performance_profile_interval(x, np.array([0.0, 0.5]), **settings)
+    yield stats.probability_of_improvement_interval(x, y, **settings)
+    yield stats.probability_of_improvement_interval(x, y, paired=True, **settings)
+
+
+def test_the_same_generator_gives_the_same_bits_and_another_one_does_not():
+    x, y = _generator().normal(size=(2, 6, 3))
+    for first, again, other in zip(
+        *(_intervals(x, y, _generator(seed)) for seed in (7, 7, 8)), strict=True
+    ):
+        assert_array_equal(first, again)
+        assert_array_equal(first.estimate, other.estimate)
+        assert not np.array_equal(first[1:], other[1:])
+
+
+def test_the_size_of_the_chunks_changes_nothing(monkeypatch):
+    x = _generator().normal(size=(6, 3))
+    whole = stats.interquartile_mean_interval(x, _generator(), resamples=1000)
+    monkeypatch.setattr(stats, "_CHUNK", 18 * 7)
+    assert stats.interquartile_mean_interval(x, _generator(), resamples=1000) == whole
+
+
+def test_the_order_of_the_seeds_changes_no_estimate():
+    x, y = _generator().normal(size=(2, 9, 3))
+    order = _generator(1).permutation(9)
+    assert_allclose(stats.mean_interval(x[order]), stats.mean_interval(x))
+    other = _intervals(x[order], y[order], _generator())
+    for mine, theirs in zip(_intervals(x, y, _generator()), other, strict=True):
+        assert_allclose(mine.estimate, theirs.estimate)
+        assert_allclose(mine[1:], theirs[1:], atol=0.12)
+    # Only one of two moved: the pairs are others.
+    paired = stats.probability_of_improvement(x, y, paired=True)
+    assert stats.probability_of_improvement(x[order], y, paired=True) != paired
+    assert stats.probability_of_improvement(x[order], y) == stats.probability_of_improvement(x, y)
+
+
+def test_inputs_are_left_as_they_were():
+    x, y = _generator().normal(size=(2, 6, 3))
+    before = x.copy(), y.copy()
+    list(_intervals(x, y, _generator()))
+    stats.mean_interval(x)
+    assert_array_equal((x, y), before)
+
+
+def test_memory_of_fifty_thousand_resamples_stays_small():
+    scores = _generator().normal(size=(30, 5))
+    at_once = 50_000 * scores.nbytes
+    tracemalloc.start()
+    stats.interquartile_mean_interval(scores, _generator())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6 < at_once
+
+
+SCORES = np.arange(6.0).reshape(3, 2)
+HOLE = np.where(SCORES == 3.0, np.nan, SCORES)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: stats.mean_interval(HOLE), "scores[1, 1] is nan"),
+        (lambda: stats.mean_interval(np.array([1.0, np.inf])), "scores[1] is inf"),
+        (lambda: stats.mean_interval(np.zeros((0, 2))), "scores has shape (0, 2)"),
+        (lambda: stats.mean_interval(np.float64(3.0)), "scores has shape ()"),
+        (lambda: stats.mean_interval(SCORES, level=95), "level is 95"),
+        (lambda: stats.interquartile_mean(HOLE), "scores[1, 1] is nan"),
+        (lambda: stats.interquartile_mean(np.zeros((2, 2, 2))), "scores has shape (2, 2, 2)"),
+        (
+            lambda: stats.interquartile_mean_interval(SCORES, _generator(), resamples=0),
+            "resamples is 0",
+        ),
+        (lambda: stats.interquartile_mean_interval(SCORES, _generator(), level=1.0), "level is 1"),
+        (lambda: stats.optimality_gap(SCORES, np.ones(3)), "target has 3 numbers for 2"),
+        (lambda: stats.optimality_gap(SCORES[:, 0], np.ones(3)), "target has 3 numbers for 1"),
+        (lambda: stats.optimality_gap(SCORES, math.nan), "target[] is nan"),
+        (lambda: stats.probability_of_improvement(SCORES, HOLE), "y[1, 1] is nan"),
+        (lambda: stats.probability_of_improvement(SCORES, SCORES[:, 0]), "x has 2 environments"),
+        (
+            lambda: stats.probability_of_improvement(SCORES, SCORES[:2], paired=True),
+            "x has shape (3, 2) and y (2, 2)",
+        ),
+        (
+            lambda: stats.probability_of_improvement(SCORES[:1], SCORES[:1], paired=True),
+            "x has shape (1, 2): one seed",
+        ),
+        (lambda: stats.performance_profile(SCORES, np.ones((1, 1))), "thresholds has shape (1, 1)"),
+        (lambda: stats.share_interval(6, 5), "6 of 5 seeds"),
+        (lambda: stats.share_interval(-1, 5), "-1 of 5 seeds"),
+        (lambda: stats.share_interval(0, 0), "0 of 0 seeds"),
+        (lambda: stats.share_interval(1, 5, level=0.0), "level is 0"),
+    ],
+)
+def test_what_has_no_statistic_is_refused_in_one_line(call, words):
+    with pytest.raises(ValueError) as refusal:
+        call()
+    message = str(refusal.value)
+    assert message.startswith(words)
+    assert "\n" not in message and ";" in message.partition(": ")[2]
