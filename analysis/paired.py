@@ -181,8 +181,8 @@ def seeds_needed(
     def power_with(count: int) -> float:
         critical = scipy_stats.t.isf(tail, count - 1)
         shift = abs(difference) / spread * math.sqrt(count)
-        upper = scipy_stats.nct.sf(critical, count - 1, shift)
-        return float(upper + scipy_stats.nct.cdf(-critical, count - 1, shift))
+        # The lower tail mirrored: scipy's `cdf` is NaN for some large shifts.
+        return float(np.sum(scipy_stats.nct.sf(critical, count - 1, [shift, -shift])))
 
     counts = range(2, _MOST_SEEDS + 1)
     found = bisect.bisect_left(counts, power, key=power_with)

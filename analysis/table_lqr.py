@@ -2,9 +2,9 @@
 
     python analysis/table_lqr.py solve_lqr_reparameterised
 
-prints, per run of the latest such sweep, the exact expected cost of the final policy without its
-noise (a closed form, no episodes) relative to the least there is. The policy's constant part, which
-the closed form leaves out, is shown beside it.
+prints, per run of that sweep in the tracking store, the exact expected cost of the final policy
+without its noise (a closed form, no episodes) relative to the least there is. The policy's constant
+part, which the closed form leaves out, is shown beside it.
 """
 
 import argparse
@@ -12,13 +12,14 @@ import argparse
 import torch
 import yaml
 
-from gausspg import factory, home
-from gausspg.agent import load
+import sources
+from gausspg import agent, factory
 from gausspg.envs.lqr import LQR
 from gausspg.policies.gaussian import GaussianPolicy
 from gausspg.settings import check
-from gausspg.tracking import artifact_file, default_uri
-from sweep_runs import latest_finished
+from gausspg.tracking import artifact_file
+from load import load
+from recorded import DataError
 
 
 def relative_cost(run_id: str, uri: str) -> tuple[float, float]:
@@ -29,7 +30,7 @@ def relative_cost(run_id: str, uri: str) -> tuple[float, float]:
     """
     config = yaml.safe_load(artifact_file(uri, run_id, "config.yaml").read_text())
     environment = factory.build_environment(check(config))
-    policy = load(run_id, uri).policy
+    policy = agent.load(run_id, uri).policy
     if not (isinstance(environment, LQR) and isinstance(policy, GaussianPolicy)):
         raise SystemExit(f"run {run_id} is no Gaussian policy on env=lqr: there is no exact cost")
     if list(policy.trunk.parameters()):
@@ -44,12 +45,16 @@ def main() -> None:
     """Read the arguments and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("sweep")
-    parser.add_argument("--uri", default=default_uri(home.runs()), help="of the tracking store")
+    parser.add_argument("--store", default="", metavar="URI", help="of the tracking store")
     arguments = parser.parse_args()
-    runs = latest_finished(arguments.uri, arguments.sweep)
+    try:
+        uri = sources.store_uri(arguments)
+        runs = load(uri, arguments.sweep).runs
+    except DataError as error:
+        sources.fail(error)
     print("seed  cost / least cost  largest constant action")
-    for seed, run_id in zip(runs["param.seed"], runs["run_id"], strict=True):
-        ratio, constant = relative_cost(run_id, arguments.uri)
+    for seed, run_id in zip(runs["seed"], runs["run_id"], strict=True):
+        ratio, constant = relative_cost(run_id, uri)
         print(f"{seed:>4}  {ratio:17.4f}  {constant:23.4f}")
 
 

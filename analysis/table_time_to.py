@@ -1,64 +1,64 @@
 """After how many steps and seconds the runs of a sweep first pass a return.
 
-    python analysis/table_time_to.py solve_bipedal_walker_replay --solved 300
+    python analysis/table_time_to.py solve_bipedal_walker_replay --store --solved 300
 
-prints, per run of the latest such sweep, the first evaluation during training whose deterministic
-mean return is at least that, the wall time of training until then, evaluations left out, and the
-return over fresh episodes at the end.
+prints, per run, the first evaluation during training whose deterministic mean return is at least
+that, the wall time of training until then, evaluations left out, and the return over fresh episodes
+at the end.
 """
-
-import argparse
 
 import pandas as pd
 
-from gausspg import home
-from gausspg.tracking import default_uri, metric_history
-from sweep_runs import latest_finished
+import sources
+from load import Study
+from recorded import DataError
 
-DURING, FINAL = "eval/deterministic_return_mean", "eval/final_deterministic_return_mean"
+DURING = "eval/deterministic_return_mean"
 RATE = "time/steps_per_second"
 
 
-def rows(uri: str, sweep: str, solved: float) -> pd.DataFrame:
-    """Return one row per finished run of the latest sweep of that name.
-
-    Raises:
-        SystemExit: there is none.
-    """
-    runs = latest_finished(uri, sweep)
-    points = metric_history(uri, runs["run_id"], [DURING, FINAL, RATE])
+def rows(study: Study, solved: float) -> pd.DataFrame:
+    """Return one row per run."""
+    evaluations, rates = study.curves(DURING), study.curves(RATE)
     found = []
-    for seed, run_id in zip(runs["param.seed"], runs["run_id"], strict=True):
-        own = points[points["run_id"] == run_id]
-        evaluations = own[own["metric"] == DURING].sort_values("step")
-        passed = evaluations[evaluations["value"] >= solved]
-        steps = int(passed["step"].iloc[0]) if len(passed) else None
+    for run_id, cell, seed, score in zip(
+        *(study.runs[name] for name in ("run_id", "cell", "seed", "score")), strict=True
+    ):
+        own = evaluations[evaluations["run_id"] == run_id]
+        passed = own.loc[own["value"] >= solved, "step"]
+        steps = int(passed.min()) if len(passed) else None
+        taken = None if steps is None else seconds(rates[rates["run_id"] == run_id], steps)
         found.append(
             {
+                "cell": cell,
                 "seed": seed,
                 "steps": steps,
-                "seconds": None if steps is None else round(_seconds(own, steps), 1),
-                "final": round(float(own.loc[own["metric"] == FINAL, "value"].iloc[-1]), 1),
+                "seconds": None if taken is None else round(taken, 1),
+                "final": round(score, 1),
             }
         )
     return pd.DataFrame(found)
 
 
-def _seconds(points: pd.DataFrame, until: int) -> float:
+def seconds(rates: pd.DataFrame, until: int) -> float:
     """Wall time of a run's iterations up to a step, by the rate each of them recorded."""
-    rates = points[(points["metric"] == RATE) & (points["step"] <= until)].sort_values("step")
+    rates = rates[rates["step"] <= until].sort_values("step")
     taken = rates["step"].diff().fillna(rates["step"])
     return float((taken / rates["value"]).sum())
 
 
 def main() -> None:
-    """Read the arguments and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("sweep")
+    """Read the arguments and print the tables."""
+    parser = sources.parser(__doc__)
     parser.add_argument("--solved", type=float, required=True, help="return to be passed")
-    parser.add_argument("--uri", default=default_uri(home.runs()), help="of the tracking store")
     arguments = parser.parse_args()
-    print(rows(arguments.uri, arguments.sweep, arguments.solved).to_string(index=False))
+    try:
+        for study in sources.studies(arguments):
+            print(rows(study, arguments.solved).to_string(index=False))
+            if len(study.gaps):
+                print("without a finished run:", study.gaps.to_string(index=False), sep="\n")
+    except DataError as error:
+        sources.fail(error)
 
 
 if __name__ == "__main__":

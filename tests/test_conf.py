@@ -187,14 +187,21 @@ def test_there_are_tuned_settings() -> None:
 
 
 @pytest.mark.parametrize("path", TUNED, ids=lambda path: path.stem)
-def test_tuned_settings_belong_to_an_environment_and_a_learner(path: Any) -> None:
+def test_tuned_settings_belong_to_a_learner_and_an_environment_or_sweep(path: Any) -> None:
     pairs = {f"{env}_{learner}": (f"env={env}", f"learner={learner}")
              for env, learner in product(words("env"), words("learner"))}  # fmt: skip
-    pair = pairs[path.stem]
-    plain, settings = leaves(composed(*pair, "~tuned")), leaves(yaml.safe_load(path.read_text()))
-    assert settings.keys() <= plain.keys()
+    files = [file.stem for file in (ROOT / "sweeps").glob("*.yaml")]
+    sweeps = {f"{sweep}_{learner}": (f"+sweep={sweep}", f"learner={learner}")
+              for sweep, learner in product(files, words("learner"))}  # fmt: skip
+    settings = leaves(yaml.safe_load(path.read_text()))
     assert path.read_text().startswith("# @package _global_\n")
-    assert leaves(composed(*pair)) == plain | settings
+    pair = (pairs | sweeps)[path.stem]
+    found = leaves(composed(*pair))
+    assert settings.keys() <= found.keys()
+    assert found == found | settings, "they do not arrive"
+    if path.stem in pairs:
+        plain = leaves(composed(*pair, "~tuned"))
+        assert found == plain | settings, "they bring more than they say"
     assert leaves(composed(*pair, "steps=7"))["steps"] == 7
     assert refusal(composed(*pair)) is None
 

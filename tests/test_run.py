@@ -32,7 +32,7 @@ from cli import (
     words,
 )  # fmt: skip
 from composing import SMALL
-from gausspg import checkpoints, worker
+from gausspg import checkpoints, launch, worker
 from gausspg.agent import load
 from gausspg.tracking import StoreError, artifact_file, find_runs, metric_history, read_status
 
@@ -355,6 +355,22 @@ class TestSweep:
         assert {row["run_id"]: float(row["return"]) for row in rows} == pytest.approx(dict(score))
         table = commands.text(parent["run_id"], "summary.md")
         assert table.count("\n") == 4
+
+    def test_it_records_what_it_is_going_to_run(self, commands: Commands) -> None:
+        commands.end("smoke")
+        plan = json.loads(commands.text(commands.parent("smoke")["run_id"], "plan.json"))
+        assert [(job["variance"], job["seed"]) for job in plan] == [("fixed", 7), ("learned", 7)]
+        words = {"env": "pendulum", "squash": "clip", "estimator": "score_function"}
+        assert all(job | words == job for job in plan), "words that all share are there too"
+
+    def test_what_a_word_brings_along_does_not_name_a_job(self) -> None:
+        composed = composed_here("-m", "estimator=score_function,reparameterised", "seed=1,2")
+        labels = launch._varying(composed)
+        assert [list(label) for label in labels] == [["estimator", "seed"]] * 4
+        composed = composed_here("-m", "learner.lr=0.1,0.2", "gamma=0.9,0.99")
+        assert [list(label) for label in launch._varying(composed)] == [
+            ["learner.lr", "gamma", "seed"]
+        ] * 4
 
     def test_its_progress_reads_as_a_log(self, commands: Commands) -> None:
         commands.end("smoke")

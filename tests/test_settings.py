@@ -16,7 +16,7 @@ def config() -> dict[str, Any]:
     return {
         "seed": 0, "steps": 10, "gamma": 0.99, "device": "cpu", "threads": 1,
         "checkpoint_interval": 5, "jobs": None, "sweep_name": None,
-        "evaluation": {"interval": 5, "episodes": 1, "final_episodes": 2, "solved": None, "seed": 7},
+        "evaluation": {"interval": 5, "episodes": 1, "final_episodes": 2, "seed": 7},
         "tracking": {"uri": None, "experiment": "tests"},
         "video": {"frames": 0, "width": 10},
         **{axis: dict(NODE) for axis in ("env", "policy", "estimator", "learner")},

@@ -33,6 +33,8 @@ SCORE = "eval/final_deterministic_return_mean"
 _STOCHASTIC = "eval/final_stochastic_return_mean"
 _BEST = "eval/best_deterministic_return_mean"
 _AXES = ("env", "policy", "variance", "squash", "estimator", "learner")
+# Words in the order in which others bring them along: an estimator its learner, that its squash.
+_BROUGHT = ("squash", "learner", "policy", "variance", "estimator", "env")
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -165,7 +167,7 @@ class _Sweep:
         statuses: list[str] = []
         try:
             with terminate_as_exception(), recorder:
-                recorder.plan(self._labels)
+                recorder.plan(self._plan())
                 outcome = self._run_children(recorder.run_id)
                 self._set_right(outcome)
                 results = zip(outcome.results, self._labels, strict=True)
@@ -183,6 +185,13 @@ class _Sweep:
         if outcome.interrupted:
             return INTERRUPTED
         return FINISHED if set(statuses) == {"FINISHED"} else SOME_FAILED
+
+    def _plan(self) -> list[dict[str, object]]:
+        # All words, also those that the jobs share: the next sweep of this name may have others.
+        return [
+            {axis: words[axis] for axis in _AXES if axis in words} | label
+            for (_, words), label in zip(self._composed, self._labels, strict=True)
+        ]
 
     def _run_children(self, parent_run_id: str) -> Outcome:
         tags = sweep_tags(self._name, self._id) | {"command": self._command}
@@ -252,9 +261,10 @@ def _print_table(rows: Sequence[Mapping[str, object]], label: Iterable[str]) -> 
 
 
 def _varying(composed: Sequence[Composed]) -> list[dict[str, object]]:
-    """Return, per run, the words and settings in which the runs differ; the seed always.
+    """Return, per run, the words and settings that tell the runs apart; the seed always.
 
-    Settings below an axis whose word differs are left out: the word says it.
+    Settings below an axis whose word differs are left out: the word says it. So is what a word
+    brings along, be it another word or a setting.
     """
     # Words that name no axis (a sweep, what is tuned) only bring settings, which speak themselves.
     flat = [
@@ -271,4 +281,20 @@ def _varying(composed: Sequence[Composed]) -> list[dict[str, object]]:
         for key in differing
         if key != "seed" and key not in words and key.partition(".")[0] not in words
     ]
-    return [{key: one.get(key) for key in [*words, *others, "seed"]} for one in flat]
+    telling = _needed(flat, [*words, *others]) if len(composed) > 1 else words
+    return [{key: one.get(key) for key in [*telling, "seed"]} for one in flat]
+
+
+def _needed(flat: Sequence[Mapping[str, object]], names: list[str]) -> list[str]:
+    """Drop from the names what tells no more runs apart than the rest do."""
+
+    def told_apart(names: Sequence[str]) -> int:
+        return len({tuple(repr(one.get(name)) for name in names) for one in flat})
+
+    most = told_apart(names)
+    settings = [name for name in names if name not in _AXES]
+    for name in [*settings[::-1], *_BROUGHT]:
+        fewer = [other for other in names if other != name]
+        if told_apart(fewer) == most:
+            names = fewer
+    return names

@@ -33,7 +33,7 @@ class EvaluationSettings(_Strict):
     interval: Count
     episodes: Count
     final_episodes: Count
-    solved: float | None
+    solved: float | None = None  # Runs recorded before it was a setting lack it.
     seed: Natural
 
 

@@ -5,18 +5,20 @@ Importing it does not import mlflow; using it does.
 
 from gausspg.tracking.client import PRELOAD, StoreError
 from gausspg.tracking.folder import read_status
-from gausspg.tracking.reading import artifact_file, find_runs, metric_history
+from gausspg.tracking.reading import RUN_COLUMNS, artifact_file, find_runs, metric_history
 from gausspg.tracking.recorder import Recorder
-from gausspg.tracking.runs import set_status
+from gausspg.tracking.runs import add_artifacts, set_status
 from gausspg.tracking.store import Store, default_uri, open_store
 from gausspg.tracking.sweep import SweepRecorder, sweep_tags
 
 __all__ = [
     "PRELOAD",
+    "RUN_COLUMNS",
     "Recorder",
     "Store",
     "StoreError",
     "SweepRecorder",
+    "add_artifacts",
     "artifact_file",
     "default_uri",
     "find_runs",

@@ -1,9 +1,9 @@
 """Reading any store through MLflow's own interface; slower than `by_sql`, with the same answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gausspg.tracking.by_sql import PointRow, RunRow
+from gausspg.tracking.by_sql import RunRow, Series
 from gausspg.tracking.client import connect
 
 _PAGE = 1000
@@ -25,17 +25,29 @@ def runs(store_uri: str) -> list[RunRow]:
     return sorted(rows, key=lambda row: (row.started_ms, row.run_id))
 
 
-def points(store_uri: str, run_ids: Sequence[str], metrics: Sequence[str]) -> list[PointRow]:
-    """See `by_sql.points`."""
+def series(
+    store_uri: str, run_ids: Sequence[str], metrics: Sequence[str] | None
+) -> Iterator[Series]:
+    """See `by_sql.series`."""
     client = connect(store_uri)
-    return [
-        (run_id, point.step, name, point.value)
-        for run_id in sorted(run_ids)
-        for name in sorted(metrics)
-        for point in sorted(
-            client.get_metric_history(run_id, name), key=lambda p: (p.step, p.timestamp)
-        )
-    ]
+    for run_id in sorted(run_ids):
+        for key in sorted(client.get_run(run_id).data.metrics):
+            if metrics is None or key in metrics:
+                points = client.get_metric_history(run_id, key)
+                points.sort(key=lambda point: (point.step, point.timestamp))
+                yield run_id, key, [(point.step, point.value) for point in points]
+
+
+def artifact_uri(store_uri: str, run_id: str) -> str | None:
+    """See `by_sql.artifact_uri`."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(connect(store_uri).get_run(run_id).info.artifact_uri)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
 
 
 def _row(run: Any, experiment: str) -> RunRow:

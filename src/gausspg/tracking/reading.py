@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pandas as pd
 
 from gausspg.tracking import by_mlflow, by_sql
-from gausspg.tracking.by_sql import RunRow
+from gausspg.tracking.by_sql import RunRow, Series
 from gausspg.tracking.client import StoreError, connect, explain
 from gausspg.tracking.store import sqlite_path
 
 RUN_COLUMNS = (
     "run_id", "name", "status", "sweep", "sweep_id", "parent_run_id", "error", "started",
-    "seconds", "artifact_uri",
+    "seconds", "artifact_uri", "command",
 )  # fmt: skip
 """The columns every frame of runs has, before `param.*` and `metric.*`."""
 
@@ -29,6 +30,7 @@ _TAG_COLUMNS = {
     "sweep_id": "sweep_id",
     "mlflow.parentRunId": "parent_run_id",
     "error": "error",
+    "command": "command",
 }
 _MLFLOW_INFINITY = 1.7976931348623157e308
 
@@ -73,24 +75,52 @@ def find_runs(
     return _run_frame(kept)
 
 
-def metric_history(store_uri: str, run_ids: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
+def metric_history(
+    store_uri: str, run_ids: Iterable[str], metrics: Iterable[str] | None
+) -> pd.DataFrame:
     """Every logged value, tidy: `run_id, step, metric, value`, in the order of steps.
 
-    NaN and infinities come back as they were logged. A run or metric without points has no rows.
-    Raises `StoreError` if the store cannot be read.
+    `run_id` and `metric` are categorical. `metrics` None means all. NaN and infinities come back as
+    they were logged. A run or metric without points has no rows. Raises `StoreError` if the store
+    cannot be read.
     """
-    runs, names = list(run_ids), list(metrics)
+    runs, names = list(run_ids), None if metrics is None else list(metrics)
     with _one_line_errors(store_uri):
         database = _existing_database(store_uri)
-        rows = (
-            by_sql.points(database, runs, names)
+        found = (
+            by_sql.series(database, runs, names)
             if database
-            else by_mlflow.points(store_uri, runs, names)
+            else by_mlflow.series(store_uri, runs, names)
         )
-    frame = pd.DataFrame(rows, columns=["run_id", "step", "metric", "value"])
-    frame = frame.astype({"step": "int64", "value": "float64"})
+        return _point_frame(found)
+
+
+def _point_frame(found: Iterable[Series]) -> pd.DataFrame:
+    owners: list[tuple[str, str]] = []
+    arrays: list[np.ndarray] = [np.empty((0, 2))]
+    for run_id, metric, points in found:
+        owners.append((run_id, metric))
+        arrays.append(np.array(points, dtype=np.float64).reshape(-1, 2))
+    lengths = [len(array) for array in arrays[1:]]
+    steps, values = np.concatenate(arrays).T
+    run_ids, metrics = zip(*owners, strict=True) if owners else ((), ())
+    frame = pd.DataFrame(
+        {
+            "run_id": _repeated(run_ids, lengths),
+            "step": steps.astype(np.int64),
+            "metric": _repeated(metrics, lengths),
+            "value": values,
+        }
+    )
     frame["value"] = _with_infinities(frame["value"])
     return frame
+
+
+def _repeated(names: Sequence[str], lengths: Sequence[int]) -> pd.Categorical:
+    categories = sorted(set(names))
+    code = {name: index for index, name in enumerate(categories)}
+    codes = np.repeat([code[name] for name in names], lengths).astype(np.int32)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(categories, dtype=object))
 
 
 def artifact_file(store_uri: str, run_id: str, path: str) -> Path:
@@ -99,22 +129,21 @@ def artifact_file(store_uri: str, run_id: str, path: str) -> Path:
     A file, or a folder with all it holds. Raises `StoreError` for an unknown run or artifact.
     """
     with _one_line_errors(store_uri):
-        _existing_database(store_uri)
-        client = connect(store_uri)
-        from mlflow.exceptions import MlflowException
-
-        try:
-            uri = client.get_run(run_id).info.artifact_uri
-        except MlflowException as error:
+        database = _existing_database(store_uri)
+        uri = (
+            by_sql.artifact_uri(database, run_id)
+            if database
+            else by_mlflow.artifact_uri(store_uri, run_id)
+        )
+        if uri is None:
             raise StoreError(
-                f"run '{run_id}' is not in the store {store_uri} ({explain(error)}); "
-                "find_runs lists those that are"
-            ) from error
+                f"run '{run_id}' is not in the store {store_uri}; find_runs lists those that are"
+            )
         root = _local_folder(uri)
         if root is not None and (root / path).exists():
             return root / path
         if root is None and path in _listing(store_uri, run_id, Path(path).parent):
-            return Path(client.download_artifacts(run_id, path))
+            return Path(connect(store_uri).download_artifacts(run_id, path))
         there = ", ".join(_listing(store_uri, run_id, Path(path).parent)) or "nothing"
         raise StoreError(f"run {run_id} has no artifact '{path}'; beside it there is {there}")
 

@@ -49,6 +49,20 @@ def forget_run(store: Store, run_id: str) -> None:
         connect(store.uri).delete_run(run_id)
 
 
+def add_artifacts(store_uri: str, run_id: str, folder: Path, path: str) -> None:
+    """Add the files of a folder to a run's artifacts below `path`, after it has ended too.
+
+    Raises `StoreError` if the store does not take them.
+    """
+    try:
+        connect(store_uri).log_artifacts(run_id, str(folder), path)
+    except Exception as problem:
+        raise StoreError(
+            f"the store {store_uri} did not take {folder} for run {run_id} ({explain(problem)}); "
+            "the folder is complete, add it again when the store answers"
+        ) from problem
+
+
 def set_status(
     store: Store, run_id: str, status: FinalStatus, error: str | None, folder: Path | None = None
 ) -> None:

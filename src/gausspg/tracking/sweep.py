@@ -38,9 +38,9 @@ class SweepRecorder(Recorder):
         self.conclude("FAILED", "the sweep ended without a summary")
 
     def plan(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Record as `plan.json` what is to be run: per job the settings that differ, and its seed.
+        """Record as `plan.json` what is to be run: per job its words, what differs, and its seed.
 
-        By it a reader knows of jobs that left no trace, see `reading.plans`.
+        By it a reader knows of jobs that left no trace.
         """
         self.text("plan.json", json.dumps(list(rows)))
 
