@@ -162,7 +162,7 @@ class Run:
         with self.batch() as env:
             return collect_steps(env, self.policy, noise)
 
-    def trainer(self, folder: Path) -> Trainer:
+    def trainer(self, folder: Path, identity: str = "") -> Trainer:
         """Return a trainer that writes into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         return Trainer(
@@ -173,6 +173,7 @@ class Run:
             self.learner,
             self.streams,
             folder,
+            identity,
         )
 
 

@@ -9,8 +9,10 @@ import torch
 from gausspg.policies.base import Policy
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
+def save(path: Path, content: dict[str, Any], keep_previous: bool = False) -> None:
     """Write tensors and plain values; a crash or a full disk leaves the file that was there.
+
+    With `keep_previous` that file stays as `previous(path)`: at every moment one of them is whole.
 
     Raises:
         OSError: the file could not be written; the half-written one is removed.
@@ -21,11 +23,38 @@ def save(path: Path, content: dict[str, Any]) -> None:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
+        if keep_previous and path.exists():
+            path.replace(previous(path))
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         # torch reports a failed write of its archive as a RuntimeError.
         raise OSError(f"{path} could not be written: {error}; free some space") from error
+
+
+def previous(path: Path) -> Path:
+    """Return where `save` keeps the file before."""
+    return path.with_suffix(f".previous{path.suffix}")
+
+
+def load_latest(path: Path) -> tuple[dict[str, Any], str | None]:
+    """Read `path`, or if it is missing or damaged the file before it, and say so.
+
+    Returns:
+        The content, and why it is not the latest, or None.
+
+    Raises:
+        ValueError: neither can be read.
+    """
+    problems = []
+    for candidate in (path, previous(path)):
+        try:
+            content = load(candidate)
+        except (OSError, ValueError) as error:
+            problems.append(f"{candidate.name}: {' '.join(str(error).split())}")
+            continue
+        return content, problems[0] if problems else None
+    raise ValueError(f"no checkpoint in {path.parent} can be read ({'; '.join(problems)})")
 
 
 def load(path: Path) -> dict[str, Any]:

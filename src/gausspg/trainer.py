@@ -37,7 +37,9 @@ class Trainer:
         spec: saved with the policy, see `gausspg.factory.policy_spec`.
         learner: does the learning.
         streams: the run's randomness.
-        folder: of the run; receives `checkpoint.pt`, `best.pt` and `final.pt`.
+        folder: of the run; receives `checkpoint.pt` (and the one before it), `best.pt` and
+            `final.pt`.
+        identity: of the run, kept in its checkpoints.
     """
 
     def __init__(
@@ -49,27 +51,60 @@ class Trainer:
         learner: Learner,
         streams: Streams,
         folder: Path,
+        identity: str = "",
     ) -> None:
         self._settings, self._environment = settings, environment
         self._policy, self._spec = policy, spec
         self._learner, self._streams, self._folder = learner, streams, folder
+        self._identity = identity
         self.step = 0
+        self.told = 0
         self._iteration = 0
         self._segment = 0
         self._saved_at = 0
         self._best = -np.inf
+        self._resumed = False
+
+    def resume(self) -> str | None:
+        """Take up the state of the latest checkpoint in the folder; `run` then goes on from there.
+
+        `told` is the number of pairs that `run` had yielded by then.
+
+        Returns:
+            Why it is not the latest checkpoint, or None.
+
+        Raises:
+            ValueError: there is no whole checkpoint, or it is one of another configuration.
+        """
+        state, problem = checkpoints.load_latest(self._folder / CHECKPOINT)
+        if state["identity"] != self._identity:
+            raise ValueError(
+                f"{self._folder / CHECKPOINT} is of another configuration, source or environment, "
+                "so the run cannot go on from it: run it anew with existing=rerun"
+            )
+        self.step, self._iteration = state["step"], state["iteration"]
+        self._segment, self._best = state["segment"], state["best"]
+        self.told = state["told"]
+        self._policy.load_state_dict(state["policy"])
+        self._learner.load_state_dict(state["learner"])
+        self._saved_at = self.step
+        self._resumed = True
+        return problem
 
     def run(self) -> Iterator[tuple[int, Metrics]]:
         """Train to the end of the budget, yielding (step, metrics) after every iteration.
 
-        The last pair holds the evaluation at the end.
+        The last pair holds the evaluation at the end. After `resume`, only what comes after the
+        checkpoint.
 
         Raises:
             NonFiniteError: an observation, reward or gradient is not finite; the message names the
                 step, the tensor and the last good checkpoint.
         """
         try:
-            yield from self._run()
+            for pair in self._run():
+                self.told += 1
+                yield pair
         except NonFiniteError as error:
             raise NonFiniteError(
                 f"after step {self.step}: {error}; the run stops, the state of step "
@@ -77,7 +112,8 @@ class Trainer:
             ) from error
 
     def _run(self) -> Iterator[tuple[int, Metrics]]:
-        self._save_checkpoint()
+        if not self._resumed:
+            self._save_checkpoint()
         while self.step < self._settings.steps:
             yield from self._run_segment()
             self._segment += 1
@@ -152,6 +188,8 @@ class Trainer:
         checkpoints.save(
             self._folder / CHECKPOINT,
             {
+                "identity": self._identity,
+                "told": self.told,
                 "step": self.step,
                 "iteration": self._iteration,
                 "segment": self._segment,
@@ -159,6 +197,7 @@ class Trainer:
                 "policy": self._policy.state_dict(),
                 "learner": self._learner.state_dict(),
             },
+            keep_previous=True,
         )
         self._saved_at = self.step
 
