@@ -6,12 +6,15 @@ import shlex
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gausspg import home, worker
+from gausspg import existing, home, worker
 from gausspg.build import SettingsError
+from gausspg.identity import Identity, identify
 from gausspg.jobs import Event, Job, Outcome, Result, Started, prepare, run_jobs
 from gausspg.progress import Progress, display, summary_table
 from gausspg.settings import Settings, check
@@ -33,6 +36,11 @@ SCORE = "eval/final_deterministic_return_mean"
 _STOCHASTIC = "eval/final_stochastic_return_mean"
 _BEST = "eval/best_deterministic_return_mean"
 _AXES = ("env", "policy", "variance", "squash", "estimator", "learner")
+_TOLD: dict[existing.Action, str] = {
+    "skip": "are finished already and do not run again (existing=rerun runs them)",
+    "resume": "were interrupted and go on from their last checkpoint",
+    "leave": "are running elsewhere and are left alone",
+}
 # Words in the order in which others bring them along: an estimator its learner, that its squash.
 _BROUGHT = ("squash", "learner", "policy", "variance", "estimator", "env")
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -54,6 +62,7 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         if is_sweep:
             prepare(worker.PRELOAD)
         store = _open(settings[0])
+        wanted = _look_up(composed, settings[0].existing, store, alone=not is_sweep)
     except (SettingsError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
@@ -62,9 +71,9 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         gc.enable()
     typed = shlex.join(command)
     if is_sweep:
-        status = _Sweep(composed, settings, store, typed).run()
+        status = _Sweep(wanted, settings, store, typed).run()
     else:
-        status = _run_single(composed[0], store, typed)
+        status = _run_single(wanted[0], store, typed)
     print(f"\nBrowse the runs:  mlflow ui --backend-store-uri {store.uri}")
     return status
 
@@ -76,9 +85,15 @@ def launch_one(config: Mapping[str, Any], words: Mapping[str, str]) -> float:
         SettingsError, StoreError: nothing was trained.
         Exception: whatever stopped the run; it is recorded.
     """
-    store = _open(check(config))
+    settings = check(config)
+    store = _open(settings)
     tags = {"command": "run by another launcher"}
-    request = _request((config, words), store, home.runs(), tags, None)
+    wanted = _look_up([(config, words)], settings.existing, store, alone=False)[0]
+    if wanted.known is not None and wanted.action == "skip":
+        return wanted.known.metrics[SCORE]
+    if wanted.known is not None and wanted.action == "leave":
+        raise StoreError(f"run {wanted.known.run_id}, the same one, is at work elsewhere")
+    request = _request(wanted, store, home.runs(), tags, None)
     with terminate_as_exception():
         return worker.run(request, lambda _: None)[SCORE]
 
@@ -87,7 +102,7 @@ def _check_all(composed: Sequence[Composed]) -> list[Settings]:
     for config, _ in composed:
         worker.refuse_what_cannot_work(config)
     settings = [check(config) for config, _ in composed]
-    for name in ("tracking", "jobs", "sweep_name"):
+    for name in ("tracking", "jobs", "sweep_name", "existing"):
         if any(getattr(one, name) != getattr(settings[0], name) for one in settings):
             raise SettingsError(f"{name} differs between the runs of one sweep: give one value")
     return settings
@@ -98,20 +113,66 @@ def _open(settings: Settings) -> Store:
     return open_store(uri, home.runs(), settings.tracking.experiment)
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """One run that is asked for, what is recorded of it, and what follows."""
+
+    composed: Composed
+    identity: Identity
+    known: existing.Existing | None
+    action: existing.Action
+
+
+def _look_up(
+    composed: Sequence[Composed], rule: existing.Rule, store: Store, alone: bool
+) -> list[_Wanted]:
+    """Compare what is asked for with what is recorded, and say what is not going to be trained."""
+    found = existing.find(home.runs(), store)
+    known = existing.by_key(found)
+    wanted = []
+    for one in composed:
+        identity = identify(one[0])
+        same = known.get(identity.key)
+        wanted.append(_Wanted(one, identity, same, existing.action(rule, alone, same)))
+    counts = Counter(one.action for one in wanted)
+    for action, told in _TOLD.items():
+        if counts[action]:
+            print(f"{counts[action]} of {len(wanted)} runs {told}")
+    for reason, count in Counter(
+        existing.why_anew(one.identity, found) for one in wanted if one.action == "train"
+    ).items():
+        if reason is not None:
+            print(f"{count} of {len(wanted)} runs are recorded, but {reason} changed: trained anew")
+    return wanted
+
+
 def _request(
-    composed: Composed, store: Store, folder: Path, tags: Mapping[str, str], parent: str | None
+    wanted: _Wanted, store: Store, folder: Path, tags: Mapping[str, str], parent: str | None
 ) -> worker.Request:
-    config, words = composed
+    config, words = wanted.composed
     axis_words = [words[axis] for axis in _AXES if axis in words]
     name = "-".join([*axis_words, f"seed{config['seed']}"])
     # The time sorts the folders; the random end keeps apart what begins in the same second.
     unique = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}"
-    return worker.Request(config, words, name, folder / f"{unique}-{name}", tags, store, parent)
+    resume = wanted.action == "resume" and wanted.known is not None
+    path = wanted.known.folder if resume and wanted.known else folder / f"{unique}-{name}"
+    tags = {**tags, **_identity_tags(wanted.identity)}
+    return worker.Request(
+        config, words, name, path, tags, store, parent, wanted.identity, resume=resume
+    )
 
 
-def _run_single(composed: Composed, store: Store, command: str) -> int:
-    request = _request(composed, store, home.runs(), {"command": command}, None)
-    label = _varying([composed])[0]
+def _identity_tags(identity: Identity) -> dict[str, str]:
+    parts = {f"identity.{name}": value for name, value in asdict(identity).items()}
+    return {"identity": identity.key, **parts}
+
+
+def _run_single(wanted: _Wanted, store: Store, command: str) -> int:
+    if wanted.action in ("skip", "leave") and wanted.known is not None:
+        print(f"folder: {wanted.known.folder}\nrun id: {wanted.known.run_id}")
+        return FINISHED if wanted.action == "skip" else SOME_FAILED
+    request = _request(wanted, store, home.runs(), {"command": command}, None)
+    label = _varying([wanted.composed])[0]
     job = Job(0, " ".join(str(value) for value in label.values()), request)
     result = Result(job)
     begin = time.monotonic()
@@ -145,16 +206,17 @@ class _Sweep:
 
     def __init__(
         self,
-        composed: Sequence[Composed],
+        wanted: Sequence[_Wanted],
         settings: Sequence[Settings],
         store: Store,
         command: str,
     ) -> None:
+        composed = [one.composed for one in wanted]
         words = composed[0][1]
         self._name = settings[0].sweep_name or words.get("sweep", "sweep")
         self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
         self._folder = home.runs() / f"{self._id}-{self._name}"
-        self._composed, self._store, self._command = composed, store, command
+        self._wanted, self._store, self._command = wanted, store, command
         self._workers = settings[0].jobs or _cores()
         self._labels = _varying(composed)
 
@@ -162,14 +224,13 @@ class _Sweep:
         """Train all, print and record the table, return the exit status."""
         recorder = SweepRecorder(
             self._store, self._folder, self._name, self._id,
-            {"runs": len(self._composed)}, {"command": self._command},
+            {"runs": len(self._wanted)}, {"command": self._command},
         )  # fmt: skip
         statuses: list[str] = []
         try:
             with terminate_as_exception(), recorder:
                 recorder.plan(self._plan())
                 outcome = self._run_children(recorder.run_id)
-                self._set_right(outcome)
                 results = zip(outcome.results, self._labels, strict=True)
                 rows = [_row(result, label) for result, label in results]
                 statuses = [result.status for result in outcome.results]
@@ -189,17 +250,18 @@ class _Sweep:
     def _plan(self) -> list[dict[str, object]]:
         # All words, also those that the jobs share: the next sweep of this name may have others.
         return [
-            {axis: words[axis] for axis in _AXES if axis in words} | label
-            for (_, words), label in zip(self._composed, self._labels, strict=True)
+            {axis: one.composed[1][axis] for axis in _AXES if axis in one.composed[1]} | label
+            for one, label in zip(self._wanted, self._labels, strict=True)
         ]
 
     def _run_children(self, parent_run_id: str) -> Outcome:
         tags = sweep_tags(self._name, self._id) | {"command": self._command}
-        jobs = []
-        for index, (one, label) in enumerate(zip(self._composed, self._labels, strict=True)):
+        results: list[Result] = []
+        for index, (one, label) in enumerate(zip(self._wanted, self._labels, strict=True)):
             request = _request(one, self._store, self._folder, tags, parent_run_id)
             name = " ".join(f"{key}={value}" for key, value in label.items())
-            jobs.append(Job(index, name, request))
+            results.append(_known_result(one, Job(index, name, request)))
+        jobs = [one.job for one in results if one.status == "NOT_STARTED" and one.error is None]
         with display(jobs) as view:
 
             def on_event(event: Event) -> None:
@@ -208,7 +270,11 @@ class _Sweep:
                 elif event.kind == "ended":
                     view.finished(event.job.index, event.value)
 
-            return run_jobs(jobs, worker.run_job, self._workers, worker.PRELOAD, on_event)
+            outcome = run_jobs(jobs, worker.run_job, self._workers, worker.PRELOAD, on_event)
+        self._set_right(outcome)
+        for result in outcome.results:
+            results[result.job.index] = result
+        return replace(outcome, results=results)
 
     def _set_right(self, outcome: Outcome) -> None:
         """Record the end of runs whose own process had no time to."""
@@ -228,6 +294,16 @@ class _Sweep:
                 set_status(self._store, result.run_id, status, result.error, folder)
             except (StoreError, OSError) as error:
                 print(f"warning: {error}", file=sys.stderr)
+
+
+def _known_result(wanted: _Wanted, job: Job) -> Result:
+    """Return the result of a job that does not run, or one that is still to come."""
+    if wanted.known is None or wanted.action in ("train", "resume"):
+        return Result(job)
+    run_id = wanted.known.run_id
+    if wanted.action == "skip":
+        return Result(job, "FINISHED", wanted.known.metrics, run_id=run_id)
+    return Result(job, error="running elsewhere", run_id=run_id)
 
 
 def _cores() -> int:

@@ -65,6 +65,7 @@ class Settings(_Strict):
     video: VideoSettings
     jobs: Count | None
     sweep_name: str | None
+    existing: Literal["skip", "rerun", "refuse"] | None = None
     env: Node
     policy: Node
     estimator: Node

@@ -1,6 +1,7 @@
 """One run from its settings to its record: what happens inside the process of a job."""
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
@@ -11,15 +12,16 @@ from typing import Any
 import torch
 import yaml
 
-from gausspg import factory, tracking, trainer, video
+from gausspg import existing, factory, tracking, trainer, video
 from gausspg.envs.base import BaseEnvironment
+from gausspg.identity import Identity
 from gausspg.jobs.child import Job, Report, Started
 from gausspg.memory import keep_freed_memory
 from gausspg.policies.base import Policy
 from gausspg.progress import Progress
 from gausspg.settings import Settings, check
 from gausspg.streams import Streams
-from gausspg.tracking import Recorder, Store
+from gausspg.tracking import Recorder, Store, StoreError, read_metrics
 from gausspg.trainer import Trainer
 
 PRELOAD = (
@@ -44,6 +46,8 @@ class Request:
         tags: of the MLflow run.
         store: where it is recorded.
         parent_run_id: the sweep's run, if it belongs to one.
+        identity: of the run, see `gausspg.identity`.
+        resume: the run in `folder` was interrupted, and goes on.
     """
 
     config: Mapping[str, Any]
@@ -53,6 +57,8 @@ class Request:
     tags: Mapping[str, str]
     store: Store
     parent_run_id: str | None
+    identity: Identity
+    resume: bool = False
 
 
 def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
@@ -103,16 +109,38 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     learner = factory.build_learner(settings, environment, policy, streams, device)
     parameters = dict(request.words) | flatten(request.config, skip=set(request.words))
     with Recorder(
-        request.store, request.folder, request.name, parameters, request.tags, request.parent_run_id
-    ) as recorder:
+        request.store, request.folder, request.name, parameters, request.tags,
+        request.parent_run_id, resume=request.resume,
+    ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))
         recorder.text("config.yaml", yaml.safe_dump(dict(request.config), sort_keys=False))
-        loop = Trainer(settings, environment, policy, spec, learner, streams, request.folder)
+        loop = Trainer(
+            settings, environment, policy, spec, learner, streams, request.folder,
+            request.identity.key,
+        )  # fmt: skip
+        if request.resume:
+            _take_up(loop, recorder)
+        else:
+            existing.mark(request.folder, request.identity)
         metrics = _train(loop, settings, recorder, report)
         for name in (trainer.FINAL, trainer.BEST):
             recorder.artifact(request.folder / name)
         _animate(recorder, policy, environment, settings)
     return metrics
+
+
+def _take_up(loop: Trainer, recorder: Recorder) -> None:
+    """Go on from the latest checkpoint; from the beginning if the run had none yet."""
+    if not (recorder.folder / trainer.CHECKPOINT).exists() and not read_metrics(recorder.folder):
+        return
+    try:
+        problem = loop.resume()
+    except ValueError as error:
+        raise StoreError(str(error)) from error
+    if problem is not None:
+        print(f"run {recorder.name}: goes on from the checkpoint before the last, {problem}",
+              file=sys.stderr)  # fmt: skip
+    recorder.repeats_from(loop.told)
 
 
 def _train(

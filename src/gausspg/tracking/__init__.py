@@ -4,8 +4,15 @@ Importing it does not import mlflow; using it does.
 """
 
 from gausspg.tracking.client import PRELOAD, StoreError
-from gausspg.tracking.folder import read_status
-from gausspg.tracking.reading import RUN_COLUMNS, artifact_file, find_runs, metric_history
+from gausspg.tracking.folder import read_metrics, read_status, write_status
+from gausspg.tracking.liveness import is_running
+from gausspg.tracking.reading import (
+    RUN_COLUMNS,
+    artifact_file,
+    find_runs,
+    has_run,
+    metric_history,
+)
 from gausspg.tracking.recorder import Recorder
 from gausspg.tracking.runs import add_artifacts, set_status
 from gausspg.tracking.store import Store, default_uri, open_store
@@ -22,9 +29,13 @@ __all__ = [
     "artifact_file",
     "default_uri",
     "find_runs",
+    "has_run",
+    "is_running",
     "metric_history",
     "open_store",
+    "read_metrics",
     "read_status",
     "set_status",
     "sweep_tags",
+    "write_status",
 ]

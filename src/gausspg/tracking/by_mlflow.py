@@ -43,7 +43,8 @@ def artifact_uri(store_uri: str, run_id: str) -> str | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        return str(connect(store_uri).get_run(run_id).info.artifact_uri)
+        info = connect(store_uri).get_run(run_id).info
+        return str(info.artifact_uri) if info.lifecycle_stage == "active" else None
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None

@@ -27,6 +27,7 @@ class MetricsFile:
     def __init__(self, folder: Path) -> None:
         self.path = folder / METRICS
         self._legal: set[str] = set()
+        _drop_broken_end(self.path)
         self._file = self.path.open("ab", buffering=0)
         self._size = self._file.tell()
 
@@ -65,6 +66,24 @@ class MetricsFile:
         # Not a regular file, or the disk is gone: a reader skips the broken line.
         with suppress(OSError):
             self._file.truncate(self._size)
+
+
+def _drop_broken_end(path: Path) -> None:
+    """Take away a last line that a crash cut short; it comes again when the run goes on."""
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+
+
+def read_metrics(folder: Path) -> list[tuple[int, dict[str, float]]]:
+    """Return (step, metrics) of every whole line of a run's metrics file; empty without one."""
+    path = folder / METRICS
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [(record["step"], record["metrics"]) for record in map(json.loads, lines)]
 
 
 def make_folder(folder: Path) -> list[Path]:

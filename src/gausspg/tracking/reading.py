@@ -148,6 +148,15 @@ def artifact_file(store_uri: str, run_id: str, path: str) -> Path:
         raise StoreError(f"run {run_id} has no artifact '{path}'; beside it there is {there}")
 
 
+def has_run(store_uri: str, run_id: str) -> bool:
+    """Tell whether the store has the run, not deleted; `StoreError` if it cannot be read."""
+    with _one_line_errors(store_uri):
+        database = _existing_database(store_uri)
+        if database:
+            return by_sql.artifact_uri(database, run_id) is not None
+        return by_mlflow.artifact_uri(store_uri, run_id) is not None
+
+
 @contextmanager
 def _one_line_errors(store_uri: str) -> Iterator[None]:
     try:

@@ -8,14 +8,23 @@ import os
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from gausspg.termination import Terminated, requests_held
-from gausspg.tracking.client import connect, explain
-from gausspg.tracking.folder import MetricsFile, make_folder, remove_folders, write_status
+from gausspg.tracking.client import StoreError, connect, explain
+from gausspg.tracking.folder import (
+    MetricsFile,
+    make_folder,
+    read_metrics,
+    read_status,
+    remove_folders,
+    write_status,
+)
+from gausspg.tracking.liveness import Claim, host
 from gausspg.tracking.mirror import Mirror, Point, Task
 from gausspg.tracking.runs import (
     LONGEST_TAG,
@@ -23,6 +32,7 @@ from gausspg.tracking.runs import (
     Parameter,
     create_run,
     forget_run,
+    reopen_run,
 )
 from gausspg.tracking.store import Store
 
@@ -46,6 +56,9 @@ class Recorder:
 
     SIGKILL cannot be recorded from inside: the parent calls `set_status`. SIGTERM arrives here only
     inside `terminate_as_exception`.
+
+    With `resume` the folder's own run goes on, in the store too, where it is RUNNING again; after
+    `repeats_from` the first calls of `log` are compared with what is recorded already.
     """
 
     def __init__(
@@ -57,6 +70,7 @@ class Recorder:
         tags: Mapping[str, str],
         parent_run_id: str | None = None,
         drain_seconds: float = DRAIN_SECONDS,
+        resume: bool = False,
     ) -> None:
         self.store = store
         self.folder = folder.absolute()
@@ -66,6 +80,8 @@ class Recorder:
         if parent_run_id is not None:
             self._tags["mlflow.parentRunId"] = parent_run_id
         self._drain_seconds = drain_seconds
+        self._resume = resume
+        self._recorded: deque[tuple[int, dict[str, float]]] = deque()
         self._run_id: str | None = None
         self._ended = False
         self._conclusion: tuple[FinalStatus, str | None] = ("FINISHED", None)
@@ -83,7 +99,26 @@ class Recorder:
         NaN and infinities are allowed. Raises `ValueError` for a name MLflow refuses and `OSError`
         naming the file if it cannot be written.
         """
-        self._metrics.append(step, metrics)
+        if self._recorded:
+            _compare(self._recorded.popleft(), (step, metrics), self.folder)
+        else:
+            self._metrics.append(step, metrics)
+
+    def repeats_from(self, line: int) -> None:
+        """Say that what is logged from now on repeats the metrics file after its first lines.
+
+        What is there already is compared and not written again: no point is doubled.
+
+        Raises `StoreError` if the file has fewer than `line` lines; `log` does if what it is given
+        is not what is recorded.
+        """
+        recorded = read_metrics(self.folder)
+        if len(recorded) < line:
+            raise StoreError(
+                f"{self._metrics.path} has {len(recorded)} records and its checkpoint comes after "
+                f"{line}: the run cannot go on, run it anew with existing=rerun"
+            )
+        self._recorded = deque(recorded[line:])
 
     def artifact(self, path: Path, artifact_path: str | None = None) -> None:
         """Send a file, below `artifact_path` in the run's artifacts, soon.
@@ -148,21 +183,36 @@ class Recorder:
 
     def _start(self) -> None:
         made = make_folder(self.folder)
+        self._claim = Claim(self.folder)
         try:
-            self._run_id = create_run(self.store, self.name, self._params, self._tags)
+            self._claim.__enter__()
+        except OSError as error:
+            remove_folders(made)
+            raise StoreError(f"run {self.name} cannot be begun: {explain(error)}") from error
+        try:
+            self._run_id = self._reopen() if self._resume else self._create()
             self._metrics = MetricsFile(self.folder)
             write_status(
                 self.folder, status="RUNNING", error=None, name=self.name, run_id=self._run_id,
-                store=self.store.uri, pid=os.getpid(), started=time.time(), ended=None,
+                store=self.store.uri, pid=os.getpid(), host=host(), started=time.time(), ended=None,
                 unsent_from_byte=0, unsent=[],
             )  # fmt: skip
         except BaseException:
-            if self._run_id is not None:
+            self._claim.__exit__(None, None, None)
+            if self._run_id is not None and not self._resume:
                 forget_run(self.store, self._run_id)
             remove_folders(made)
             raise
         self._mirror = Mirror(self._metrics.path, self._send)
         self._mirror.start()
+
+    def _create(self) -> str:
+        return create_run(self.store, self.name, self._params, self._tags)
+
+    def _reopen(self) -> str:
+        run_id = str(read_status(self.folder)["run_id"])
+        reopen_run(self.store, run_id)
+        return run_id
 
     def _send(self, points: Sequence[Point]) -> None:
         from mlflow.entities import Metric
@@ -199,6 +249,7 @@ class Recorder:
                 f"the store {self.store.uri} did not take {', '.join(lacks + unsent_tasks)} "
                 f"({self._mirror.problem or 'no answer'}); all of it is kept in {self.folder}"
             )
+        _tolerate(problems, lambda: self._claim.__exit__(None, None, None))
         for problem in problems:
             print(f"run {self.name}: {problem}", file=sys.stderr)
 
@@ -212,6 +263,22 @@ def _verdict(error: BaseException) -> tuple[FinalStatus, str | None]:
     if isinstance(error, SystemExit):
         return ("FAILED", f"exited with status {error.code}") if error.code else ("FINISHED", None)
     return "FAILED", f"{type(error).__name__}: {explain(error)}"
+
+
+def _compare(
+    before: tuple[int, Mapping[str, float]], now: tuple[int, Mapping[str, float]], folder: Path
+) -> None:
+    """Raise `StoreError` where a run that goes on does not repeat what it had recorded."""
+    old, new = ({k: v for k, v in one[1].items() if not k.startswith("time/")}
+                for one in (before, now))  # fmt: skip
+    for name in sorted(old.keys() | new.keys()):
+        one, other = old.get(name), new.get(name)
+        if before[0] != now[0] or repr(one) != repr(None if other is None else float(other)):
+            raise StoreError(
+                f"the run does not repeat what it recorded before it was interrupted: {name} at "
+                f"step {before[0]} was {one} and is {other} at step {now[0]}; {folder} is left as "
+                "it is, run it anew with existing=rerun"
+            )
 
 
 def _tolerate(problems: list[str], action: Callable[[], object]) -> None:

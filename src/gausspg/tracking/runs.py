@@ -49,6 +49,17 @@ def forget_run(store: Store, run_id: str) -> None:
         connect(store.uri).delete_run(run_id)
 
 
+def reopen_run(store: Store, run_id: str) -> None:
+    """Let a run that ended be RUNNING again, or raise `StoreError`."""
+    try:
+        connect(store.uri).update_run(run_id, status="RUNNING")
+    except Exception as error:
+        raise StoreError(
+            f"run {run_id} cannot go on in {store.uri} ({explain(error)}); if it was deleted "
+            "there, run it anew with existing=rerun"
+        ) from error
+
+
 def add_artifacts(store_uri: str, run_id: str, folder: Path, path: str) -> None:
     """Add the files of a folder to a run's artifacts below `path`, after it has ended too.
 

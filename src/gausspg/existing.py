@@ -1,0 +1,133 @@
+"""The runs that are recorded already: which of them are the ones asked for, and how they stand."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from gausspg.build import SettingsError
+from gausspg.identity import Identity
+from gausspg.tracking import (
+    Store,
+    StoreError,
+    has_run,
+    is_running,
+    read_metrics,
+    read_status,
+    set_status,
+    write_status,
+)
+
+State = Literal["finished", "interrupted", "running"]
+Rule = Literal["skip", "rerun", "refuse"] | None
+Action = Literal["train", "resume", "skip", "leave"]
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A recorded run.
+
+    Attributes:
+        identity: of the run.
+        folder: of the run.
+        run_id: in the store.
+        state: `interrupted` is everything that neither finished nor is at work.
+    """
+
+    identity: Identity
+    folder: Path
+    run_id: str
+    state: State
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What it recorded last: of a finished run, the evaluation at the end."""
+        recorded = read_metrics(self.folder)
+        return recorded[-1][1] if recorded else {}
+
+
+def mark(folder: Path, identity: Identity) -> None:
+    """Record the identity of the run in `folder`."""
+    write_status(folder, identity=asdict(identity))
+
+
+def find(runs: Path, store: Store) -> list[Existing]:
+    """Return the runs below `runs` that the store has, oldest first, and set their status right.
+
+    A run that its process left RUNNING when it was killed is recorded as KILLED.
+    """
+    return [found for folder in _folders(runs) if (found := _look(folder, store)) is not None]
+
+
+def _folders(runs: Path) -> Iterator[Path]:
+    # A run of its own, and the runs of a sweep below the sweep's folder.
+    for status in sorted([*runs.glob("*/status.json"), *runs.glob("*/*/status.json")]):
+        yield status.parent
+
+
+def _look(folder: Path, store: Store) -> Existing | None:
+    status = read_status(folder)
+    hashes, run_id = status.get("identity"), status.get("run_id")
+    if status.get("store") != store.uri or run_id is None:
+        return None
+    running = is_running(folder)
+    if status["status"] == "RUNNING" and not running:
+        _record_vanished(folder, run_id, store)
+    if not isinstance(hashes, dict) or not has_run(store.uri, run_id):
+        return None
+    finished = status["status"] == "FINISHED"
+    state: State = "running" if running else "finished" if finished else "interrupted"
+    return Existing(Identity(**hashes), folder, run_id, state)
+
+
+def _record_vanished(folder: Path, run_id: str, store: Store) -> None:
+    try:
+        set_status(store, run_id, "KILLED", "its process vanished", folder)
+    except (StoreError, OSError) as error:
+        print(f"warning: {error}")
+
+
+def by_key(found: Sequence[Existing]) -> Mapping[str, Existing]:
+    """Return the run that counts of each identity: the last finished or running, else the last."""
+    chosen: dict[str, Existing] = {}
+    for run in found:
+        known = chosen.get(run.identity.key)
+        if known is None or run.state != "interrupted" or known.state == "interrupted":
+            chosen[run.identity.key] = run
+    return chosen
+
+
+def action(rule: Rule, alone: bool, known: Existing | None) -> Action:
+    """Return what to do about a run of which `known` is recorded.
+
+    Args:
+        rule: the setting `existing`; None: skip, but train a finished one again if it is `alone`.
+        alone: it was asked for by itself, and not in a sweep.
+        known: the recorded run of the same identity, if any.
+
+    Raises:
+        SettingsError: the rule refuses it.
+    """
+    if known is None or rule == "rerun":
+        return "train"
+    if rule == "refuse":
+        raise SettingsError(
+            f"existing=refuse and run {known.run_id} is the same ({known.state}): change a "
+            "setting, or give existing=skip or existing=rerun"
+        )
+    if known.state == "running":
+        return "leave"
+    if known.state == "interrupted":
+        return "resume"
+    return "train" if rule is None and alone else "skip"
+
+
+def why_anew(identity: Identity, found: Sequence[Existing]) -> str | None:
+    """Say what differs between an identity and the finished run of its configuration, if any."""
+    alike = [
+        run for run in found
+        if run.identity.config == identity.config and run.state == "finished"
+    ]  # fmt: skip
+    if not alike or any(run.identity == identity for run in alike):
+        return None
+    return " and ".join(identity.differs_in(alike[-1].identity))
