@@ -53,8 +53,12 @@ def identify(config: Mapping[str, Any]) -> Identity:
 
     Device and thread count are part of the configuration.
     """
-    decisive = {key: value for key, value in config.items() if key not in _INCIDENTAL}
-    return Identity(_digest(decisive), source_hash(), _digest(environment()))
+    return Identity(config_hash(config), source_hash(), _digest(environment()))
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Return the hash of what a resolved configuration says of the run's bits."""
+    return _digest({key: value for key, value in config.items() if key not in _INCIDENTAL})
 
 
 @cache

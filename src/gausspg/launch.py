@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gausspg import existing, home, worker
+from gausspg import existing, home, provenance, worker
 from gausspg.build import SettingsError
 from gausspg.identity import Identity, identify
 from gausspg.jobs import Event, Job, Outcome, Result, Started, prepare, run_jobs
@@ -157,9 +157,12 @@ def _request(
     resume = wanted.action == "resume" and wanted.known is not None
     path = wanted.known.folder if resume and wanted.known else folder / f"{unique}-{name}"
     tags = {**tags, **_identity_tags(wanted.identity)}
+    origin = provenance.collect(config, tags["command"])
+    tags |= {"commit": origin["commit"] or "none", "dirty": str(origin["dirty"]).lower()}
     return worker.Request(
-        config, words, name, path, tags, store, parent, wanted.identity, resume=resume
-    )
+        config, words, name, path, tags, store, parent, wanted.identity, origin,
+        provenance.source().patch, resume,
+    )  # fmt: skip
 
 
 def _identity_tags(identity: Identity) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """One run from its settings to its record: what happens inside the process of a job."""
 
-import os
+import json
 import sys
 import time
 import warnings
@@ -13,11 +13,9 @@ import torch
 import yaml
 
 from gausspg import existing, factory, tracking, trainer, video
-from gausspg.envs.base import BaseEnvironment
+from gausspg.assembly import Assembled, assemble
 from gausspg.identity import Identity
 from gausspg.jobs.child import Job, Report, Started
-from gausspg.memory import keep_freed_memory
-from gausspg.policies.base import Policy
 from gausspg.progress import Progress
 from gausspg.settings import Settings, check
 from gausspg.streams import Streams
@@ -47,6 +45,8 @@ class Request:
         store: where it is recorded.
         parent_run_id: the sweep's run, if it belongs to one.
         identity: of the run, see `gausspg.identity`.
+        provenance: see `gausspg.provenance`.
+        patch: what leads from the recorded commit to the source.
         resume: the run in `folder` was interrupted, and goes on.
     """
 
@@ -58,6 +58,8 @@ class Request:
     store: Store
     parent_run_id: str | None
     identity: Identity
+    provenance: Mapping[str, Any]
+    patch: bytes = b""
     resume: bool = False
 
 
@@ -95,38 +97,32 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         StoreError: the run cannot be recorded; nothing is left behind.
         NonFiniteError, OSError: training cannot go on; the run is recorded as FAILED.
     """
-    settings = check(request.config)
-    torch.set_num_threads(settings.threads)
-    keep_freed_memory()
-    # Without it cuBLAS refuses to work deterministically; it is read when CUDA starts.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    device = factory.build_device(settings)
-    environment = factory.build_environment(settings)
-    streams = Streams(settings.seed)
-    spec = factory.policy_spec(settings, environment)
-    policy = factory.build_policy(spec, streams).to(device)
-    learner = factory.build_learner(settings, environment, policy, streams, device)
+    parts = assemble(request.config, request.folder, request.identity.key)
     parameters = dict(request.words) | flatten(request.config, skip=set(request.words))
     with Recorder(
         request.store, request.folder, request.name, parameters, request.tags,
         request.parent_run_id, resume=request.resume,
     ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))
-        recorder.text("config.yaml", yaml.safe_dump(dict(request.config), sort_keys=False))
-        loop = Trainer(
-            settings, environment, policy, spec, learner, streams, request.folder,
-            request.identity.key,
-        )  # fmt: skip
         if request.resume:
-            _take_up(loop, recorder)
+            _take_up(parts.loop, recorder)
         else:
             existing.mark(request.folder, request.identity)
-        metrics = _train(loop, settings, recorder, report)
+            _record_origin(request, recorder)
+        metrics = _train(parts.loop, parts.settings, recorder, report)
         for name in (trainer.FINAL, trainer.BEST):
             recorder.artifact(request.folder / name)
-        _animate(recorder, policy, environment, settings)
+        _animate(recorder, parts)
     return metrics
+
+
+def _record_origin(request: Request, recorder: Recorder) -> None:
+    recorder.text("config.yaml", yaml.safe_dump(dict(request.config), sort_keys=False))
+    recorder.text("provenance.json", json.dumps(request.provenance, indent=1) + "\n")
+    if request.patch:
+        path = request.folder / "source.patch"
+        path.write_bytes(request.patch)
+        recorder.artifact(path)
 
 
 def _take_up(loop: Trainer, recorder: Recorder) -> None:
@@ -157,15 +153,14 @@ def _train(
     return metrics
 
 
-def _animate(
-    recorder: Recorder, policy: Policy, environment: BaseEnvironment, settings: Settings
-) -> None:
+def _animate(recorder: Recorder, parts: Assembled) -> None:
+    settings, environment = parts.settings, parts.environment
     if settings.video.frames == 0:
         return
     path = recorder.folder / "policy.gif"
     try:
         video.save_animation(
-            path, policy, environment, settings.evaluation.seed, settings.video.frames,
+            path, parts.policy, environment, settings.evaluation.seed, settings.video.frames,
             settings.video.width,
         )  # fmt: skip
     except Exception as error:

@@ -14,7 +14,7 @@ from gausspg.tracking.reading import (
     metric_history,
 )
 from gausspg.tracking.recorder import Recorder
-from gausspg.tracking.runs import add_artifacts, set_status
+from gausspg.tracking.runs import add_artifacts, add_text, set_status
 from gausspg.tracking.store import Store, default_uri, open_store
 from gausspg.tracking.sweep import SweepRecorder, sweep_tags
 
@@ -26,6 +26,7 @@ __all__ = [
     "StoreError",
     "SweepRecorder",
     "add_artifacts",
+    "add_text",
     "artifact_file",
     "default_uri",
     "find_runs",

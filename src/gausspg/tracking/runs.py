@@ -74,6 +74,16 @@ def add_artifacts(store_uri: str, run_id: str, folder: Path, path: str) -> None:
         ) from problem
 
 
+def add_text(store_uri: str, run_id: str, name: str, content: str) -> None:
+    """Add a text to a run's artifacts, after it has ended too; `StoreError` if it is not taken."""
+    try:
+        connect(store_uri).log_text(run_id, content, name)
+    except Exception as problem:
+        raise StoreError(
+            f"the store {store_uri} did not take {name} for run {run_id} ({explain(problem)})"
+        ) from problem
+
+
 def set_status(
     store: Store, run_id: str, status: FinalStatus, error: str | None, folder: Path | None = None
 ) -> None:

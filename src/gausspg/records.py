@@ -1,0 +1,109 @@
+"""The record of one run, read back as data from a store or from a folder, and checked."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gausspg import checkpoints, trainer
+from gausspg.identity import Identity, config_hash
+from gausspg.tracking import StoreError, artifact_file, find_runs, metric_history, read_metrics
+
+CONFIG, PROVENANCE, PATCH = "config.yaml", "provenance.json", "source.patch"
+
+Points = dict[tuple[int, str], float]
+
+
+class RecordError(RuntimeError):
+    """A record cannot be used: missing, altered or not finished; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a finished run left.
+
+    Attributes:
+        name: run id or folder, for people.
+        config: resolved.
+        identity: that it had.
+        provenance: see `gausspg.provenance.collect`.
+        patch: what leads from the commit to the source it ran with.
+        points: every recorded value but those of time, by step and metric.
+        final: the trained policy's file.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    identity: Identity
+    provenance: Mapping[str, Any]
+    patch: bytes
+    points: Points
+    final: Mapping[str, Any]
+
+
+def from_store(uri: str, run_id: str) -> Record:
+    """Read a run's record from a tracking store.
+
+    Raises:
+        RecordError: there is no such run, it has not finished, or its record is not whole.
+    """
+    try:
+        runs = find_runs(uri)
+        runs = runs[runs["run_id"] == run_id]
+        if runs.empty:
+            raise RecordError(f"run {run_id} is not in the store {uri}: give another id or --store")
+        history = metric_history(uri, [run_id], None)
+    except StoreError as error:
+        raise RecordError(str(error)) from error
+    points = {
+        (int(step), str(metric)): float(value)
+        for step, metric, value in zip(
+            history["step"], history["metric"], history["value"], strict=True
+        )
+    }
+
+    def artifact(name: str) -> Path:
+        try:
+            return artifact_file(uri, run_id, name)
+        except StoreError as error:
+            raise RecordError(f"the record of run {run_id} is not whole: {error}") from error
+
+    return _checked(run_id, str(runs["status"].iloc[0]), points, artifact)
+
+
+def from_folder(folder: Path) -> Record:
+    """Read a run's record from its own folder; see `from_store`."""
+    status = json.loads((folder / "status.json").read_text("utf-8"))
+    points = {(step, name): value for step, metrics in read_metrics(folder)
+              for name, value in metrics.items()}  # fmt: skip
+
+    def artifact(name: str) -> Path:
+        if not (folder / name).is_file():
+            raise RecordError(f"the record in {folder} is not whole: {name} is missing")
+        return folder / name
+
+    return _checked(str(folder), status["status"], points, artifact)
+
+
+def _checked(name: str, status: str, points: Points, artifact: Any) -> Record:
+    if status != "FINISHED":
+        told = "is still running" if status == "RUNNING" else f"ended as {status}"
+        raise RecordError(f"run {name} {told}: only a finished run can be reproduced")
+    config = yaml.safe_load(artifact(CONFIG).read_text("utf-8"))
+    provenance = json.loads(artifact(PROVENANCE).read_text("utf-8"))
+    identity = Identity(**provenance["identity"])
+    patch = artifact(PATCH).read_bytes() if provenance["dirty"] else b""
+    if config_hash(config) != identity.config:
+        raise RecordError(f"{CONFIG} of run {name} was altered: it is not the one that was trained")
+    if provenance["dirty"] and hashlib.sha256(patch).hexdigest() != provenance["patch_sha256"]:
+        raise RecordError(f"{PATCH} of run {name} was altered: its hash is not the recorded one")
+    try:
+        final = checkpoints.load(artifact(trainer.FINAL))
+    except ValueError as error:
+        raise RecordError(str(error)) from error
+    timeless = {key: value for key, value in points.items() if not key[1].startswith("time/")}
+    return Record(name, config, identity, provenance, patch, timeless, final)

@@ -1,0 +1,159 @@
+"""Run a recorded run again from its record alone, and say whether it is the same.
+
+    python src/reproduce.py RUN_ID              identical, or where it first differs and why
+    python src/reproduce.py runs/.../FOLDER     a run's own folder, also somebody else's
+    python src/reproduce.py RUN_ID --source present    with the source as it is now
+
+If the source has changed since, the recorded commit and patch are checked out into a temporary
+worktree. The comparison is recorded with the run. Exit status: 0 identical, 1 different, 2 it could
+not be compared.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("GAUSSPG_ROOT", str(ROOT))
+sys.path.insert(0, str(ROOT / "src"))
+
+import yaml  # noqa: E402
+
+from gausspg import checkpoints, comparison, home, provenance, records, trainer  # noqa: E402
+from gausspg.identity import environment, identify  # noqa: E402
+from gausspg.records import Record, RecordError  # noqa: E402
+from gausspg.tracking import (  # noqa: E402
+    StoreError,
+    add_text,
+    default_uri,
+    read_metrics,
+)
+
+IDENTICAL, DIFFERENT, NOT_COMPARED = 0, 1, 2
+
+
+def main() -> int:
+    """Read the arguments, run, compare, record; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("run", help="run id, or folder of a run")
+    parser.add_argument("--store", help="URI of the tracking store; default: that of the runs")
+    parser.add_argument(
+        "--source", choices=["recorded", "present"],
+        help="which source to run; default: the recorded one if it differs",
+    )  # fmt: skip
+    parser.add_argument("--anyway", action="store_true", help="also where versions differ")
+    arguments = parser.parse_args()
+    in_store = not Path(arguments.run).is_dir()
+    try:
+        uri = arguments.store or default_uri(home.runs())
+        record = (
+            records.from_store(uri, arguments.run)
+            if in_store
+            else records.from_folder(Path(arguments.run))
+        )
+        _refuse_other_environment(record, arguments.anyway)
+        verdict, told = _reproduce(record, arguments.source)
+        print(told)
+        if in_store:
+            content = {"verdict": told, "environment": environment()}
+            add_text(uri, arguments.run, "reproduction.json", json.dumps(content, indent=1) + "\n")
+    except (RecordError, StoreError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NOT_COMPARED
+    return verdict
+
+
+def _refuse_other_environment(record: Record, anyway: bool) -> None:
+    differing = _differing(record)
+    if differing and not anyway:
+        raise RecordError(
+            f"bits depend on what differs here: {'; '.join(differing)}; install the recorded "
+            "versions, or compare --anyway"
+        )
+
+
+def _differing(record: Record) -> list[str]:
+    before, now = record.provenance["environment"], environment()
+    return [
+        f"{name} {before.get(name, 'none')} -> {now.get(name, 'none')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
+    """Run a record again; return the exit status and what to say."""
+    present = identify(record.config)
+    same_source = present.source == record.identity.source
+    recorded = choice == "recorded" or (choice is None and not same_source)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with _source(record, folder / "source", recorded) as source:
+            print(f"run {record.name}: {'recorded' if recorded else 'present'} source, "
+                  f"{record.config['steps']:,} steps", flush=True)  # fmt: skip
+            _run(record, source, folder)
+        lines = read_metrics(folder / "run")
+        final = checkpoints.load(folder / "run" / trainer.FINAL)
+    points = {(step, name): value for step, metrics in lines
+              for name, value in metrics.items() if not name.startswith("time/")}  # fmt: skip
+    difference = comparison.first_difference(record.points, points)
+    difference = difference or comparison.first_parameter(record.final, final)
+    if difference is None:
+        digest = comparison.digest(points, final)
+        return IDENTICAL, f"identical: {len(points)} points and all parameters, hash {digest}"
+    reasons = _differing(record)
+    if not same_source and not recorded:
+        reasons.append("the source is not the recorded one")
+    told = "; ".join(reasons) or "neither source, configuration nor versions: the processor, "\
+        f"recorded as {record.provenance['cpu']}, is {provenance.cpu()}"  # fmt: skip
+    return DIFFERENT, f"different: {difference}; what differs: {told}"
+
+
+@contextmanager
+def _source(record: Record, folder: Path, recorded: bool) -> Iterator[Path]:
+    """Give the folder of the source to run with, for as long as it is needed."""
+    if not recorded:
+        yield ROOT / "src"
+        return
+    commit = record.provenance["commit"]
+    if commit is None:
+        raise RecordError(
+            f"run {record.name} was made outside a git repository, and the source differs since: "
+            "compare with --source present"
+        )
+    _git("worktree", "add", "--detach", str(folder), commit)
+    try:
+        if record.patch:
+            _git("apply", "--binary", "-", folder=folder, sent=record.patch)
+        yield folder / "src"
+    finally:
+        _git("worktree", "remove", "--force", str(folder))
+
+
+def _git(*arguments: str, folder: Path = ROOT, sent: bytes = b"") -> None:
+    done = subprocess.run(["git", *arguments], cwd=folder, input=sent, capture_output=True)
+    if done.returncode:
+        told = " ".join(done.stderr.decode().split())
+        raise RecordError(f"the recorded source cannot be checked out: {told}")
+
+
+def _run(record: Record, source: Path, folder: Path) -> None:
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(dict(record.config), sort_keys=False), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "gausspg.rerun", str(config), str(folder / "run")],
+        env=os.environ | {"PYTHONPATH": str(source)}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    if done.returncode:
+        lines = done.stderr.decode().strip().splitlines() or ["no message"]
+        raise RecordError(f"it could not be run again: {lines[-1]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
