@@ -4,6 +4,7 @@ Importing it does not import mlflow; using it does.
 """
 
 from gausspg.tracking.client import PRELOAD, StoreError
+from gausspg.tracking.delivery import deliver, undelivered
 from gausspg.tracking.folder import read_metrics, read_status, write_status
 from gausspg.tracking.liveness import is_running
 from gausspg.tracking.reading import (
@@ -29,6 +30,7 @@ __all__ = [
     "add_text",
     "artifact_file",
     "default_uri",
+    "deliver",
     "find_runs",
     "has_run",
     "is_running",
@@ -38,5 +40,6 @@ __all__ = [
     "read_status",
     "set_status",
     "sweep_tags",
+    "undelivered",
     "write_status",
 ]

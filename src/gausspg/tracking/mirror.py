@@ -126,7 +126,7 @@ class Mirror(threading.Thread):
 
     def _send_metrics(self) -> None:
         while self._path.exists() and time.monotonic() < self._deadline:
-            points, used = _read(self._path, self.offset)
+            points, used = read_points(self._path, self.offset)
             if not used:
                 return
             for first in range(0, len(points), BATCH):
@@ -134,7 +134,7 @@ class Mirror(threading.Thread):
             self.offset += used
 
 
-def _read(path: Path, offset: int) -> tuple[list[Point], int]:
+def read_points(path: Path, offset: int) -> tuple[list[Point], int]:
     """About one batch of whole lines from `offset` on: their points, and their length in bytes."""
     points: list[Point] = []
     used = 0
@@ -146,6 +146,13 @@ def _read(path: Path, offset: int) -> tuple[list[Point], int]:
             points += _points(line)
             used += len(line)
     return points, used
+
+
+def to_entities(points: Sequence[Point]) -> list[Any]:
+    """Return the points as MLflow takes them."""
+    from mlflow.entities import Metric
+
+    return [Metric(p.key, p.value, int(p.time * 1000), p.step) for p in points]
 
 
 def _points(line: bytes) -> list[Point]:

@@ -25,7 +25,7 @@ from gausspg.tracking.folder import (
     write_status,
 )
 from gausspg.tracking.liveness import Claim, host
-from gausspg.tracking.mirror import Mirror, Point, Task
+from gausspg.tracking.mirror import Mirror, Point, Task, to_entities
 from gausspg.tracking.runs import (
     LONGEST_TAG,
     FinalStatus,
@@ -215,10 +215,7 @@ class Recorder:
         return run_id
 
     def _send(self, points: Sequence[Point]) -> None:
-        from mlflow.entities import Metric
-
-        metrics = [Metric(p.key, p.value, int(p.time * 1000), p.step) for p in points]
-        connect(self.store.uri).log_batch(self.run_id, metrics=metrics)
+        connect(self.store.uri).log_batch(self.run_id, metrics=to_entities(points))
 
     def _end_once(self, status: FinalStatus, error: str | None, trace: str | None = None) -> None:
         if self._ended:

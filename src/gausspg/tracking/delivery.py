@@ -1,0 +1,69 @@
+"""Sending a store what it missed while it was away, from the folders of runs that have ended."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gausspg.tracking.client import StoreError, connect, explain
+from gausspg.tracking.folder import METRICS, read_status, write_status
+from gausspg.tracking.liveness import is_running
+from gausspg.tracking.mirror import BATCH, read_points, to_entities
+
+
+def undelivered(runs: Path) -> Iterator[Path]:
+    """Yield the folders below `runs` of ended runs whose store has not received everything."""
+    for path in sorted([*runs.glob("*/status.json"), *runs.glob("*/*/status.json")]):
+        status = read_status(path.parent)
+        lacks = status.get("unsent_from_byte") is not None or status.get("unsent")
+        if lacks and status.get("run_id") and not is_running(path.parent):
+            yield path.parent
+
+
+def deliver(folder: Path) -> str:
+    """Send what the store of the run in `folder` lacks; return what that was.
+
+    To be killed in the middle, or called twice, does no harm: points carry their time and a store
+    keeps one copy, files replace themselves, and only at the end is the folder's status changed.
+
+    Raises:
+        StoreError: the store does not take it; nothing is lost, try again.
+    """
+    status = read_status(folder)
+    try:
+        sent = _send(folder, status)
+    except Exception as error:
+        raise StoreError(
+            f"the store {status['store']} does not take what it lacks of {folder.name} "
+            f"({explain(error)}); it is kept, try again when the store answers"
+        ) from error
+    write_status(folder, unsent_from_byte=None, unsent=[])
+    return sent
+
+
+def _send(folder: Path, status: dict[str, Any]) -> str:
+    client, run_id = connect(status["store"]), status["run_id"]
+    offset, points = status.get("unsent_from_byte"), 0
+    while offset is not None:
+        batch, used = read_points(folder / METRICS, offset)
+        if not used:
+            break
+        for first in range(0, len(batch), BATCH):
+            client.log_batch(run_id, metrics=to_entities(batch[first : first + BATCH]))
+        offset, points = offset + used, points + len(batch)
+    files = [path for path in map(folder.joinpath, _missing_files(status)) if path.is_file()]
+    for path in files:
+        client.log_artifact(run_id, str(path))
+    if status.get("error"):
+        client.set_tag(run_id, "error", status["error"])
+    final = status["status"] if status["status"] != "RUNNING" else "KILLED"
+    client.set_terminated(run_id, final, end_time=_milliseconds(status.get("ended")))
+    return f"{points} points, {len(files)} files, status {final}"
+
+
+def _missing_files(status: dict[str, Any]) -> list[str]:
+    labels = status.get("unsent") or []
+    return [label.removeprefix("artifact ") for label in labels if label.startswith("artifact ")]
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
