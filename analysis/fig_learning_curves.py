@@ -1,107 +1,177 @@
-"""Learning curves of one sweep: every seed, and the mean of the cells with its interval.
+"""Do the words of an axis learn at another pace, or to another end, all else equal?
 
-    python analysis/fig_learning_curves.py solve_bipedal_walker
-
-reads the tracking store and writes `analysis/figures/learning_curves_<sweep>.png` with the numbers
-behind it as `.csv`. Returns are those of training episodes, with the policy's noise; the crosses at
-the end are the final evaluations without it.
+One figure per varied axis: a line per word, a panel per cell of the other axes, so that within a
+panel nothing but the word differs. Read a difference where the bands of two lines part, and read
+from the thin lines, one per seed, whether a mean stands for its runs or hides that some failed.
+Returns are those of training episodes, with the policy's noise; the dots right of the end are the
+final evaluations without it.
 """
 
-import argparse
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
+from matplotlib.lines import Line2D
 
-from gausspg import home
-from gausspg.tracking import default_uri, metric_history
-from sweep_runs import latest_finished
+import captions
+import curve_panels
+import curves
+import designs
+import style
+from drawing import Drawing
+from load import Study
 
-TRAINING, FINAL = "train/return_mean", "eval/final_deterministic_return_mean"
-_BINS = 100
+TRAINING = "train/return_mean"
+_NONE = "-"  # in the place of a panel
+_ACROSS, _PANELS = 4, 12  # the most panels in a row and on a page
+_GAP, _STEP, _STRIP = 0.04, 0.03, 0.12  # where the final evaluations stand, in shares of the budget
 
 
-def load(uri: str, sweep: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the sweep's latest runs, and their curves binned to a common grid.
+def draw(study: Study) -> Iterator[Drawing]:
+    """Yield a figure per varied axis, in pages; see the module.
 
     Raises:
-        SystemExit: there is no finished run of such a sweep.
+        MissingDataError: no run has recorded returns of training episodes.
     """
-    runs = latest_finished(uri, sweep)
-    runs["cell"] = _cells(runs)
-    points = metric_history(uri, runs["run_id"], [TRAINING, FINAL])
-    points = points.merge(runs[["run_id", "cell", "param.seed"]], on="run_id")
-    width = points["step"].max() / _BINS
-    training = points[points["metric"] == TRAINING].copy()
-    training["step"] = ((training["step"] // width + 0.5) * width).astype(int)
-    keys = ["cell", "param.seed", "metric", "step"]
-    curves = training.groupby(keys, as_index=False)["value"].mean()
-    final = points.loc[points["metric"] == FINAL, [*keys, "value"]]
-    return runs, pd.concat([pd.DataFrame(curves), pd.DataFrame(final)], ignore_index=True)
+    for place, part in designs.parts(study):
+        binned = curves.binned(part, TRAINING)
+        for name, column in curves.lines(part):
+            panel = curves.joined(curves.rest(part, column))
+            summary = _summary(part, binned, column, panel)
+            pages = list(_pages(curves.rest(part, column)))
+            for number, grid in enumerate(pages, 1):
+                page = f"_page_{number}" if len(pages) > 1 else ""
+                title = f"learning_curves{name}{place}{page}"
+                yield _drawing(title, part, column, grid, summary, binned.unusable)
 
 
-def _cells(runs: pd.DataFrame) -> pd.Series:
-    """Name what differs between runs beside the seed; below an axis that differs, its word does."""
-    names = [name for name in map(str, runs) if name.startswith("param.") and name != "param.seed"]
-    differing = [name for name in names if runs[name].nunique(dropna=False) > 1]
-    shown = [
-        name for name in differing
-        if name.count(".") == 1 or ".".join(name.split(".")[:2]) not in differing
-    ]  # fmt: skip
-    columns = [runs[name].fillna("-").astype(str) for name in shown or ["param.estimator"]]
-    return pd.Series([" ".join(words) for words in zip(*columns, strict=True)], index=runs.index)
+def _summary(
+    study: Study, binned: curves.Binned, column: str, panel: "pd.Series[str]"
+) -> pd.DataFrame:
+    """Return the lines of all panels, and the final evaluation of every seed."""
+    runs = study.runs
+    found = []
+    for name, those in panel.groupby(panel):
+        rows = binned.values.loc[those.index]
+        lines = curves.summarise(rows, runs[column], panel, runs["seed"])
+        found += [lines.assign(panel=name)] if len(lines) else []
+    line = "final of seed " + runs["seed"].astype(str)
+    final = pd.DataFrame({"panel": panel, "word": runs[column], "line": line})
+    found.append(final.assign(share=1.0, value=runs["score"], seeds=1))
+    summary = pd.concat(found, ignore_index=True)
+    steps = curves.budgets(study).groupby([panel, runs[column]]).first().rename("step")
+    summary = summary.join(steps.rename_axis(["panel", "word"]), on=["panel", "word"])
+    return summary.assign(step=summary["step"] * summary["share"])
 
 
-def draw(ax: Axes, curves: pd.DataFrame) -> None:
-    """Draw every seed thinly, and each cell's mean with a 95% Student-t interval over seeds."""
-    cells = list(dict.fromkeys(curves["cell"]))
-    for cell, colour in zip(cells, sns.color_palette("colorblind", len(cells)), strict=True):
-        mine = curves[(curves["cell"] == cell) & (curves["metric"] == TRAINING)]
-        table = mine.pivot(index="step", columns="param.seed", values="value")
-        table = table.interpolate(limit_area="inside")
-        steps = table.index.to_numpy() / 1e6
-        for seed in table:
-            ax.plot(steps, table[seed], color=colour, alpha=0.35, linewidth=0.8)
-        count = table.shape[1]
-        present, mean = table.count(axis=1), table.mean(axis=1)
-        ax.plot(steps, mean, color=colour, linewidth=2, label=f"{cell} ({count} seeds)")
-        if count > 1:
-            half = stats.t.ppf(0.975, present - 1) * table.std(axis=1) / np.sqrt(present)
-            ax.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.15, lw=0)
-        final = curves[(curves["cell"] == cell) & (curves["metric"] == FINAL)]
-        ax.plot(final["step"] / 1e6, final["value"], "x", color=colour, markersize=6, clip_on=False)
-    ax.set_xlabel("environment steps (million)")
-    ax.set_ylabel("return of an episode")
-    ax.legend(frameon=False, loc="lower right")
-    sns.despine(ax=ax)
+def _pages(rest: pd.DataFrame) -> Iterator[list[list[str]]]:
+    """Lay out the panels: yield pages of rows of their names, `_NONE` where no cell is."""
+    panels = rest.assign(panel=curves.joined(rest)).drop_duplicates("panel").sort_values("panel")
+    words = rest.nunique()
+    fitting = words[(words > 1) & (words <= _ACROSS)]
+    if len(fitting):
+        across = fitting.idxmax()
+        others = curves.joined(rest.loc[panels.index].drop(columns=across))
+        panels = panels.assign(row=others, place=panels[across])
+    else:
+        numbers = np.arange(len(panels))
+        panels = panels.assign(row=numbers // _ACROSS, place=numbers % _ACROSS)
+    table = panels.pivot(index="row", columns="place", values="panel")
+    grid = table.fillna(_NONE).to_numpy().tolist()
+    tall = _PANELS // len(grid[0])
+    yield from (grid[at : at + tall] for at in range(0, len(grid), tall))
 
 
-def main() -> None:
-    """Load, draw, save."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("sweep", help="name of the sweep, as in sweeps/")
-    parser.add_argument("--uri", default=default_uri(home.runs()), help="tracking store")
-    parser.add_argument("--solved", type=float, help="draw a line at this return")
-    arguments = parser.parse_args()
-    runs, curves = load(arguments.uri, arguments.sweep)
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    ax = figure.subplots()
-    if arguments.solved is not None:
-        ax.axhline(arguments.solved, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-    draw(ax, curves)
-    ax.set_title(f"{arguments.sweep}: {len(runs)} runs", fontsize=10)
-    folder = Path(__file__).parent / "figures"
-    folder.mkdir(exist_ok=True)
-    stem = folder / f"learning_curves_{arguments.sweep}"
-    curves.to_csv(stem.with_suffix(".csv"), index=False, float_format="%.4f")
-    # No date in the file: the same data give the same bytes.
-    figure.savefig(stem.with_suffix(".png"), dpi=150, metadata={"Software": None})
-    print(f"wrote {stem.with_suffix('.png')} and the numbers behind it as .csv")
+def _drawing(
+    name: str,
+    study: Study,
+    column: str,
+    grid: list[list[str]],
+    summary: pd.DataFrame,
+    unusable: int,
+) -> Drawing:
+    colour = curve_panels.colours(sorted(summary["word"].unique()), column)
+    budgets = summary[summary["share"] == 1.0].groupby("panel")["step"].unique()
+    shared, largest = max(map(len, budgets)) > 1, max(map(max, budgets))
+    narrow = len(grid[0]) == 1 and len(colour) < 4
+    height = 1.6 if len(budgets) > 1 else 2.0 if narrow else 2.8
+    width = style.COLUMN if narrow else style.PAGE
+    figure = Figure(figsize=(width, 0.7 + height * len(grid)))
+    axes = figure.subplots(len(grid), len(grid[0]), squeeze=False)
+    found, dashed = [], False
+    for (row, place), ax in np.ndenumerate(axes):
+        panel, below = grid[row][place], {line[place] for line in grid[row + 1 :]}
+        if panel == _NONE:
+            ax.set_axis_off()
+            continue
+        x = curve_panels.scale([0, 1] if shared else budgets[panel], largest)
+        found.append(summary[summary["panel"] == panel])
+        curve_panels.fit_y(ax, summary["value"])
+        dashed |= _panel(ax, found[-1], x, colour, study.threshold)
+        curve_panels.steps_axis(
+            ax, x, lowest=below <= {_NONE}, end=1.0 + _GAP + _apart(colour) * len(colour)
+        )
+        ax.tick_params(labelleft=set(grid[row][:place]) <= {_NONE})
+        curve_panels.title(ax, panel, width / len(grid[0]))
+    figure.supylabel(style.label(TRAINING), size=8)
+    curve_panels.legend(figure, colour, *_marks(study.threshold))
+    shown = pd.concat(found, ignore_index=True)
+    cut = next(curve_panels.cut_off(ax, shown["value"]) for ax in axes.flat if ax.axison)
+    caption = _caption(study, column, shown, dashed, unusable, cut)
+    return Drawing(name, figure, shown.rename(columns={"word": column}), caption)
 
 
-if __name__ == "__main__":
-    main()
+def _panel(
+    ax: Axes,
+    summary: pd.DataFrame,
+    x: curve_panels.Scale,
+    colour: dict[str, Any],
+    threshold: float | None,
+) -> bool:
+    """Draw the lines and the final evaluations of a panel; return whether lines lie on others."""
+    bottom, top = ax.get_ylim()
+    final = summary["line"].str.startswith("final")
+    dashed = curve_panels.draw_lines(ax, summary[~final], x, colour)
+    for number, (word, shade) in enumerate(colour.items()):
+        values = summary.loc[final & (summary["word"] == word), "value"]
+        place = (1.0 + _GAP + _apart(colour) * number) * x.factor
+        for marker, heights in (
+            ("o", values[values >= bottom]),
+            ("v", values[values < bottom].clip(lower=bottom + 0.03 * (top - bottom))),
+        ):
+            places = np.full(len(heights), place)
+            ax.scatter(places, heights, 8, color=shade, marker=marker, alpha=0.5, lw=0, zorder=3)
+    if threshold is not None:
+        ax.axhline(threshold, color=style.GREY, lw=0.6, ls="--", zorder=0)
+    ax.set_ylim(bottom, top)
+    return dashed
+
+
+def _apart(colour: dict[str, Any]) -> float:
+    """Return how far the final evaluations of two words stand apart, as a share of the budget."""
+    return min(_STEP, _STRIP / len(colour))
+
+
+def _marks(threshold: float | None) -> Iterator[Line2D]:
+    """Yield what the legend has beside the lines."""
+    yield Line2D([], [], color=style.GREY, ls="", marker=".", label="final evaluation")
+    if threshold is not None:
+        yield Line2D([], [], color=style.GREY, lw=0.6, ls="--", label=f"solved ({threshold:g})")
+
+
+def _caption(
+    study: Study, column: str, shown: pd.DataFrame, dashed: bool, unusable: int, cut: str
+) -> str:
+    lines = shown[~shown["line"].str.startswith("final")]
+    by = "" if column == "cell" else f", by {column}"
+    solved = study.threshold
+    return captions.compose(
+        study,
+        f"Return of training episodes (with the policy's noise) during training{by}.",
+        curve_panels.explain(lines, ["panel", "word"], dashed, unusable, [cut]),
+        "Dots (triangles, if below the edge): final evaluations without noise, one per seed.",
+        "" if solved is None else f"Grey: {solved:g}, from which an episode counts as solved.",
+    )

@@ -1,0 +1,119 @@
+"""Differences between the words of an axis, paired by seed, over what both words have."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from designs import Grid, grid_of, matched, parts
+from load import Study
+from paired import PairedDifference, bonferroni_level, holm, paired_difference, seeds_needed
+from stats import Array
+
+POWER = 0.8
+
+
+class Contrast(NamedTuple):
+    """How much more one word earns than another, a mean over the cells of the other axes.
+
+    Attributes:
+        environment: where; "" where the study has only one.
+        axis: of the two words.
+        words: the one with the higher mean first.
+        scores: of the two words, each `[seeds]`.
+        seeds: how many both have, of how many.
+        settings: how many combinations of the other axes both have, of how many.
+        difference: mean over seeds, its limits one by one, and p.
+        adjusted: p after Holm over `comparisons`.
+        comparisons: of the study.
+    """
+
+    environment: str
+    axis: str
+    words: tuple[str, str]
+    scores: tuple[Array, Array]
+    seeds: tuple[int, int]
+    settings: tuple[int, int]
+    difference: PairedDifference
+    adjusted: float
+    comparisons: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether the corrected p is at most 0.05."""
+        return self.adjusted <= 0.05
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the paired differences; NaN of one seed."""
+        differences = self.scores[0] - self.scores[1]
+        return float(differences.std(ddof=1)) if len(differences) > 1 else math.nan
+
+
+def contrasts(study: Study) -> list[Contrast]:
+    """Return every pair of words of every varied axis that share a seed, in the order of axes."""
+    found = []
+    for environment, grid in grids(study):
+        for axis, levels in enumerate(grid.levels):
+            for pair in itertools.combinations(range(len(levels)), 2):
+                found += _contrast(environment, grid, axis, pair)
+    adjusted = holm(np.array([one.difference.p_value for one in found]))
+    return [
+        one._replace(adjusted=float(p), comparisons=len(found))
+        for one, p in zip(found, adjusted, strict=True)
+    ]
+
+
+def grids(study: Study) -> list[tuple[str, Grid]]:
+    """Return the scores of each environment, named where there are several."""
+    return [(environment, grid_of(part)) for environment, part in by_environment(study)]
+
+
+def by_environment(study: Study) -> Iterator[tuple[str, Study]]:
+    """Yield the part of a study with each environment, named where there are several."""
+    for suffix, part in parts(study):
+        yield str(part.runs["env"].iloc[0]) if suffix else "", part
+
+
+def _contrast(environment: str, grid: Grid, axis: int, pair: tuple[int, int]) -> list[Contrast]:
+    x, y = (grid.word(axis, at) for at in pair)
+    common = matched(x, y)
+    seeds, settings = common[0].shape
+    if not seeds:
+        return []
+    a, b = (scores.mean(axis=1) for scores in common)
+    words = [grid.levels[axis][at] for at in pair]
+    if a.mean() < b.mean():
+        a, b, words = b, a, words[::-1]
+    # Combinations that neither word has are none of this comparison.
+    either = int((~np.isnan(x) | ~np.isnan(y)).any(axis=0).sum())
+    return [
+        Contrast(
+            environment, grid.names[axis], (words[0], words[1]), (a, b),
+            (seeds, len(grid.seeds)), (settings, either),
+            paired_difference(a, b), math.nan, 0,
+        )
+    ]  # fmt: skip
+
+
+@lru_cache
+def detectable(seeds: int, comparisons: int = 1) -> float:
+    """Return the least true difference, in standard deviations, that a paired test finds.
+
+    With power 0.8 at the 5% level, shared among so many comparisons by Bonferroni; `inf` for one
+    seed.
+    """
+    if seeds < 2:
+        return math.inf
+    level = bonferroni_level(0.95, comparisons)
+    low, high = 0.0, 1.0
+    while seeds_needed(high, 1.0, POWER, level) > seeds:
+        low, high = high, 2.0 * high
+    while high - low > 1e-4 * high:
+        middle = (low + high) / 2.0
+        enough = seeds_needed(middle, 1.0, POWER, level) <= seeds
+        low, high = (low, middle) if enough else (middle, high)
+    return high

@@ -1,0 +1,67 @@
+"""Write the runs of a sweep as a data set that is committed with the project.
+
+    python analysis/export.py pilot
+
+reads the tracking store and writes `analysis/data/pilot/`: `runs.parquet` (one row per run,
+finished or not), `points.parquet` (one row per run, step and metric) and `manifest.json` with the
+commands, what was planned, and the hash of both. `load.load` reads it as it reads a store.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import sources
+from recorded import MANIFEST, POINTS, RUNS, DataError, Recorded, read
+
+# Where files lie on the machine that trained is nobody's business.
+_LEFT_OUT = ["artifact_uri"]
+_OF_THE_MACHINE = ("param.tracking.",)
+_LARGEST = 20e6
+
+
+def export(recorded: Recorded, folder: Path) -> int:
+    """Write a data set; return its size in bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = recorded.runs.drop(columns=_LEFT_OUT)
+    runs = runs[[name for name in runs if not str(name).startswith(_OF_THE_MACHINE)]]
+    runs.to_parquet(folder / RUNS, index=False, compression="zstd")
+    recorded.points.to_parquet(folder / POINTS, index=False, compression="zstd")
+    files = {name: (folder / name).read_bytes() for name in (RUNS, POINTS)}
+    started = runs["started"]
+    content = {
+        "sweep": recorded.name,
+        "commands": sorted(runs["command"].dropna().unique()),
+        "trained": [str(started.min().date()), str(started.max().date())],
+        "runs": len(runs),
+        "points": len(recorded.points),
+        "seconds": round(float(runs["seconds"].sum())),
+        "planned": recorded.planned,
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n")
+    return sum(len(data) for data in files.values())
+
+
+def main() -> None:
+    """Read the arguments, export."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("sweep", help="its name, as in sweeps/")
+    parser.add_argument("--store", default="", metavar="URI", help="of the tracking store")
+    parser.add_argument("--out", type=Path, default=sources.DATA, help="folder of the data sets")
+    arguments = parser.parse_args()
+    try:
+        recorded = read(sources.store_uri(arguments), arguments.sweep)
+    except DataError as error:
+        sources.fail(error)
+    size = export(recorded, arguments.out / arguments.sweep)
+    print(
+        f"wrote {arguments.out / arguments.sweep}: {len(recorded.runs)} runs, {size / 1e6:.1f} MB"
+    )
+    if size > _LARGEST:
+        print(f"warning: that is more than {_LARGEST / 1e6:.0f} MB, too much to commit")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""All figures and tables of a study: every file `fig_*.py` beside this one is a part of it."""
+
+import importlib
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import cast
+
+import style
+from drawing import Drawing, FigureModule, MissingDataError
+from load import Study
+
+Say = Callable[[str], None]
+
+
+def figure_names() -> list[str]:
+    """Return the names of the figures there are, without `fig_`."""
+    return sorted(path.stem.removeprefix("fig_") for path in Path(__file__).parent.glob("fig_*.py"))
+
+
+def drawings(
+    study: Study, only: Collection[str] | None = None, say: Say = print
+) -> Iterator[Drawing]:
+    """Draw what the study has the data for, and say what is drawn and what is not.
+
+    Args:
+        study: of which to draw.
+        only: names of figures; None: all.
+        say: receives one line per figure.
+    """
+    for name in figure_names():
+        if only is not None and name not in only:
+            continue
+        module = cast(FigureModule, importlib.import_module(f"fig_{name}"))
+        begin, count = time.perf_counter(), 0
+        try:
+            with style.applied():
+                for drawing in module.draw(study):
+                    count += 1
+                    yield drawing
+        except MissingDataError as reason:
+            say(f"  {name}: not drawn, {reason}")
+        else:
+            files = "1 figure" if count == 1 else f"{count} figures"
+            say(f"  {name}: {files}, {time.perf_counter() - begin:.1f} s")

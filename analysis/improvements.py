@@ -1,0 +1,36 @@
+"""The probability that one word beats another, over cells that share their seeds."""
+
+import numpy as np
+
+from stats import Array, Interval, bootstrap_interval
+
+RESAMPLES = 10_000
+
+
+def improvement(x: Array, y: Array, generator: np.random.Generator) -> Interval[float]:
+    """Return the probability that x beats y, averaged over cells, with its interval.
+
+    The estimate is `stats.probability_of_improvement(x, y, paired=True)`. Its own interval draws
+    the seeds of every column anew, as of environments; cells share their seeds, and here a
+    resampled seed brings its runs of all cells along.
+    """
+    if len(x) < 2:
+        return Interval(np.nan, np.nan, np.nan)
+    wins = ((x[:, None] > y[None]) + (x[:, None] == y[None]) / 2.0).mean(axis=-1)
+    np.fill_diagonal(wins, 0.0)
+
+    def statistic(drawn: Array) -> Array:
+        times = multiplicities(drawn)
+        pairs = len(x) ** 2 - (times**2).sum(axis=1)
+        won = ((times @ wins) * times).sum(axis=1)
+        return np.divide(won, pairs, out=np.full_like(won, 0.5), where=pairs > 0.0)
+
+    numbers = np.arange(len(x), dtype=np.float64)[:, None]
+    return bootstrap_interval(statistic, numbers, generator=generator, resamples=RESAMPLES)
+
+
+def multiplicities(drawn: Array) -> Array:
+    """Count how often each seed was drawn, from numbers `[resamples, seeds, 1]`."""
+    resamples, seeds, _ = drawn.shape
+    bins = drawn[..., 0].astype(np.int64) + seeds * np.arange(resamples)[:, None]
+    return np.bincount(bins.ravel(), minlength=bins.size).reshape(bins.shape).astype(np.float64)

@@ -1,0 +1,107 @@
+"""Draw every figure and table of the study.
+
+    python analysis/make_figures.py                  # of all exported data, analysis/data/*
+    python analysis/make_figures.py pilot            # of one data set
+    python analysis/make_figures.py pilot --store    # of a sweep in the tracking store
+
+writes `analysis/figures/<name>/`: PNG, PDF, CSV with the numbers and TXT with the caption of each
+figure, CSV, Markdown and LaTeX of each table, and `manifest.json` with the runs, the hashes of
+their configurations, the commands that made them and the hash of every file. What is read from a
+store is also attached to the sweep's run there, unless `--no-attach`.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import drawing
+import sources
+import tables
+from gallery import drawings, figure_names
+from gausspg.tracking import StoreError, add_artifacts
+from load import Study
+from recorded import MANIFEST, DataError
+
+
+def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[Path]:
+    """Draw all (or only some) figures and the tables of a study into a folder.
+
+    What an earlier call left there and this one does not make again is removed.
+    """
+    begin = time.perf_counter()
+    print(f"{study.name}: {len(study.runs)} runs, {len(study.cells)} cells", flush=True)
+    for problem in study.gaps["problem"].str.partition(":")[0].unique():
+        count = int(study.gaps["problem"].str.startswith(problem).sum())
+        print(f"  incomplete: {count} runs {problem}")
+    files: list[Path] = []
+    for one in drawings(study, only):
+        files += drawing.save(one, folder)
+    for table in tables.tables(study):
+        files += tables.save(table, folder)
+    if only is None:
+        _remove_old(folder, {file.name for file in files})
+    files.append(_write_manifest(study, folder, files))
+    print(f"  wrote {folder}, {time.perf_counter() - begin:.1f} s")
+    return files
+
+
+def _remove_old(folder: Path, made: Collection[str]) -> None:
+    """Remove what an earlier manifest lists and is made no more; other files are not ours."""
+    if (folder / MANIFEST).is_file():
+        for name in json.loads((folder / MANIFEST).read_text())["files"].keys() - made:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write_manifest(study: Study, folder: Path, files: Sequence[Path]) -> Path:
+    """Write what the files were made of; without a date, so that equal data give equal bytes."""
+    runs = study.runs[["run_id", "cell", "seed", "config_hash"]].to_dict("records")
+    path = folder / MANIFEST
+    content = {
+        "study": study.name,
+        "commands": sorted(study.runs["command"].dropna().unique()),
+        "runs": runs,
+        "gaps": study.gaps.to_dict("records"),
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("matplotlib", "numpy", "pandas", "scipy")
+        },
+        "files": {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files)
+        },
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    return path
+
+
+def attach(study: Study, uri: str, folder: Path) -> None:
+    """Add the folder's files to the run of the latest sweep, where its runs are browsed."""
+    parents = study.runs.sort_values("started")["parent_run_id"].dropna()
+    if parents.empty:
+        print("  attached to no run: these belong to no sweep's own run")
+        return
+    add_artifacts(uri, parents.iloc[-1], folder, "figures")
+    print(f"  attached to run {parents.iloc[-1]} of the store")
+
+
+def main() -> None:
+    """Read the arguments, draw."""
+    parser = sources.parser(__doc__)
+    parser.add_argument("--only", nargs="+", choices=figure_names(), help="only these figures")
+    parser.add_argument("--out", type=Path, default=sources.FIGURES, help="folder of the figures")
+    parser.add_argument("--no-attach", action="store_true", help="leave the store as it is")
+    arguments = parser.parse_args()
+    try:
+        for study in sources.studies(arguments):
+            folder = arguments.out / study.name
+            make(study, folder, arguments.only)
+            if arguments.store is not None and not arguments.no_attach:
+                attach(study, sources.store_uri(arguments), folder)
+    except (DataError, StoreError) as error:
+        sources.fail(error)
+
+
+if __name__ == "__main__":
+    main()

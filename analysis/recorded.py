@@ -1,0 +1,142 @@
+"""What was recorded of a sweep, read as it is from a tracking store or from an export of one."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from gausspg.tracking import RUN_COLUMNS, StoreError, artifact_file, find_runs, metric_history
+
+MANIFEST, RUNS, POINTS = "manifest.json", "runs.parquet", "points.parquet"
+
+
+class DataError(ValueError):
+    """What was asked for cannot be analysed; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a store or an export holds of one sweep, as it is.
+
+    Attributes:
+        name: of the sweep, or of the selection.
+        runs: see `gausspg.tracking.find_runs`; all runs, finished or not.
+        points: see `gausspg.tracking.metric_history`.
+        planned: per job of the sweep, the settings in which jobs differ and the seed, as strings.
+    """
+
+    name: str
+    runs: pd.DataFrame
+    points: pd.DataFrame
+    planned: Sequence[Mapping[str, str]]
+
+
+def read(
+    source: str | Path,
+    sweep: str | None = None,
+    *,
+    params: Mapping[str, object] | None = None,
+    metrics: Iterable[str] | None = None,
+) -> Recorded:
+    """Read everything recorded of a sweep.
+
+    Args:
+        source: URI of a tracking store, or the folder of an export.
+        sweep: its name; not needed where there is only one.
+        params: keep the runs with these settings, `{"env": "pendulum"}`.
+        metrics: whose points to read; None: all.
+
+    Raises:
+        DataError: there is nothing of the kind, or an export that is not what its manifest says.
+    """
+    try:
+        if Path(source).is_dir():
+            return _from_export(Path(source), sweep, params, metrics)
+        return _from_store(str(source), sweep, params, metrics)
+    except StoreError as error:
+        raise DataError(str(error)) from error
+
+
+def _from_store(
+    uri: str,
+    sweep: str | None,
+    params: Mapping[str, object] | None,
+    metrics: Iterable[str] | None,
+) -> Recorded:
+    everything = find_runs(uri, parents=True)
+    parents = everything["parent_run_id"].isna() & everything["run_id"].isin(
+        everything["parent_run_id"]
+    )
+    runs = everything[~parents]
+    if runs.empty:
+        raise DataError(f"the store {uri} holds no runs: record some, or name another with --uri")
+    name, runs = _one_sweep(runs, sweep, params)
+    planned: list[Mapping[str, str]] = []
+    # Sweeps that began have a parent; a filter chooses among runs, not among plans.
+    for parent in everything.loc[parents & (everything["sweep"] == name), "run_id"]:
+        planned += [] if params else _plan(uri, parent)
+    return Recorded(name, runs, metric_history(uri, runs["run_id"], metrics), planned)
+
+
+def _one_sweep(
+    runs: pd.DataFrame, sweep: str | None, params: Mapping[str, object] | None
+) -> tuple[str, pd.DataFrame]:
+    known = sorted(runs["sweep"].dropna().unique())
+    listed = ", ".join(known) or "none"
+    if sweep is None and params is None:
+        if len(known) != 1:
+            raise DataError(f"name one of the sweeps that are there: {listed}")
+        sweep = known[0]
+    if sweep is not None:
+        runs = runs[runs["sweep"] == sweep]
+        if runs.empty:
+            raise DataError(f"no run belongs to a sweep named {sweep}; there are: {listed}")
+    for key, value in (params or {}).items():
+        column = f"param.{key}"
+        if column not in runs:
+            raise DataError(f"no run has a setting named {key}: name one as in conf/")
+        runs = runs[runs[column] == str(value)]
+    if runs.empty:
+        chosen = " ".join(f"{key}={value}" for key, value in (params or {}).items())
+        raise DataError(f"no run of {sweep or 'the store'} has {chosen}: choose other settings")
+    # Settings and metrics of other sweeps in the store have empty columns here.
+    others = [name for name in runs if name not in RUN_COLUMNS and runs[name].isna().all()]
+    return sweep or "selection", runs.drop(columns=others).reset_index(drop=True)
+
+
+def _plan(uri: str, parent: str) -> list[Mapping[str, str]]:
+    try:
+        rows = json.loads(artifact_file(uri, parent, "plan.json").read_text())
+    except StoreError:
+        return []  # A sweep recorded before plans were.
+    return [{key: str(value) for key, value in row.items()} for row in rows]
+
+
+def _from_export(
+    folder: Path,
+    sweep: str | None,
+    params: Mapping[str, object] | None,
+    metrics: Iterable[str] | None,
+) -> Recorded:
+    if not (folder / MANIFEST).is_file():
+        raise DataError(f"{folder} holds no {MANIFEST}: name the folder of an export")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for name, expected in manifest["files"].items():
+        if not (folder / name).is_file():
+            raise DataError(f"{folder / name} is missing: export the data again")
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if found != expected:
+            raise DataError(
+                f"{folder / name} has hash {found[:12]} and its manifest says {expected[:12]}: it "
+                "was altered, export the data again"
+            )
+    name, runs = _one_sweep(pd.read_parquet(folder / RUNS), sweep, params)
+    points = pd.read_parquet(folder / POINTS)
+    wanted = points["run_id"].isin(runs["run_id"])
+    if metrics is not None:
+        wanted &= points["metric"].isin(list(metrics))
+    points = points[wanted].reset_index(drop=True)
+    return Recorded(name, runs, points, [] if params else manifest["planned"])

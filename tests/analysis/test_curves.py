@@ -1,0 +1,167 @@
+"""The common grid and the means over it, against numbers worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy import stats as scipy_stats
+
+import curves
+import designs
+from analysis.curve_studies import REPARAMETERISED, SCORE, run, study
+from curve_panels import scale
+from curve_pooling import matched, unmatched
+from drawing import MissingDataError
+
+METRIC = "train/return_mean"
+
+
+def _binned(*runs, **options):
+    return curves.binned(study(list(runs)), METRIC, **options)
+
+
+def test_a_point_counts_for_the_bin_that_ends_at_its_step():
+    got = _binned(run(curves={METRIC: {25: 1.0, 50: 2.0, 75: 3.0, 100: 4.0}}))
+    assert list(got.values.columns) == [0.125, 0.375, 0.625, 0.875]
+    assert_allclose(got.values.iloc[0], [1.0, 2.0, 3.0, 4.0])
+    assert got.unusable == 0
+
+
+def test_points_of_a_bin_are_averaged():
+    steps = np.arange(1, 1001)
+    curve = np.random.default_rng(0).normal(size=1000)
+    got = _binned(run(steps=1000, curves={METRIC: dict(zip(steps, curve, strict=True))}))
+    assert_allclose(got.values.iloc[0], curve.reshape(100, 10).mean(axis=1))
+
+
+def test_between_two_points_a_run_is_interpolated_and_beyond_them_there_is_nothing():
+    sparse = {20: 2.0, 50: 5.0, 80: 2.0}
+    dense = dict.fromkeys(range(10, 101, 10), 0.0)
+    runs = [run(seed=seed, curves={METRIC: dense}) for seed in range(20)]
+    got = _binned(run(seed=20, curves={METRIC: sparse}), *runs).values
+    assert got.shape == (21, 10)
+    nan = np.nan
+    assert_allclose(got.iloc[0], [nan, 2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0, nan, nan])
+
+
+def test_runs_of_different_budgets_share_a_grid_of_shares():
+    got = _binned(
+        run(SCORE, steps=400, curves={METRIC: {100: 1.0, 200: 2.0, 300: 3.0, 400: 4.0}}),
+        run(REPARAMETERISED, steps=40, curves={METRIC: {10: 1.0, 20: 2.0, 30: 3.0, 44: 4.0}}),
+    )
+    assert_allclose(got.values, [[1.0, 2.0, 3.0, 4.0]] * 2)
+
+
+def test_logarithms_give_geometric_means_and_what_has_none_is_counted():
+    curve = {1: 10.0, 2: 1000.0, 50: 100.0, 60: 0.0, 70: -1.0, 80: np.nan, 100: np.inf}
+    got = _binned(run(curves={METRIC: curve}), logarithm=True)
+    assert_allclose(got.values.iloc[0], [2.0, 2.0, np.nan], equal_nan=True)
+    assert got.unusable == 4
+    plain = _binned(run(curves={METRIC: curve}))
+    assert plain.unusable == 2
+
+
+def test_a_metric_that_no_run_has_is_missing():
+    with pytest.raises(MissingDataError, match="no run of made has recorded train/return_mean"):
+        _binned(run(curves={"other": {1: 1.0}}))
+    with pytest.raises(MissingDataError):
+        _binned(run(curves={METRIC: {1: np.nan}}))
+
+
+def _summary(values, word="a", cell="c", seed=None):
+    values = pd.DataFrame(values, columns=[0.25, 0.75][: len(values[0])])
+    labels = [
+        pd.Series([label] * len(values) if isinstance(label, str) else label)
+        for label in (word, cell)
+    ]
+    return curves.summarise(values, *labels, pd.Series(seed or range(len(values))))
+
+
+def _line(summary, line="mean", word="a"):
+    return summary[(summary["line"] == line) & (summary["word"] == word)]
+
+
+def test_the_mean_over_seeds_has_its_t_interval():
+    values = np.random.default_rng(1).normal(size=(5, 2))
+    got = _line(_summary(values))
+    for index, row in enumerate(got.itertuples()):
+        low, high = scipy_stats.ttest_1samp(values[:, index], 0.0).confidence_interval(0.95)
+        assert_allclose([row.value, row.low, row.high], [values[:, index].mean(), low, high])
+    assert list(got["seeds"]) == [5, 5]
+
+
+def test_a_mean_is_taken_only_where_every_seed_has_a_value():
+    got = _summary([[1.0, 2.0], [np.nan, 4.0], [np.nan, np.nan]])
+    assert _line(got)[["share", "value", "seeds"]].to_numpy().tolist() == [[0.75, 3.0, 2]]
+    assert list(_line(got, "seed 0")["value"]) == [1.0, 2.0]
+    assert list(_line(got, "seed 1")["share"]) == [0.75]
+    assert _line(got, "seed 2").empty
+
+
+def test_of_one_seed_there_is_a_mean_without_limits():
+    got = _line(_summary([[1.0, 2.0]]))
+    assert list(got["value"]) == [1.0, 2.0]
+    assert got[["low", "high"]].isna().all(axis=None)
+
+
+def test_cells_are_averaged_within_a_seed_first():
+    got = _summary([[0.0], [10.0], [4.0], [20.0]], cell=["c", "d", "c", "d"], seed=[0, 0, 1, 1])
+    mean = _line(got)
+    half = scipy_stats.t.ppf(0.975, 1) * np.std([5.0, 12.0], ddof=1) / np.sqrt(2.0)
+    assert_allclose(mean[["value", "low", "high"]], [[8.5, 8.5 - half, 8.5 + half]])
+    assert list(_line(got, "c")["value"]) == [2.0]
+    assert list(_line(got, "d")["value"]) == [15.0]
+
+
+def test_a_seed_that_lacks_a_cell_is_not_averaged():
+    got = _summary([[0.0], [10.0], [4.0]], cell=["c", "d", "c"], seed=[0, 0, 1])
+    assert _line(got)[["value", "seeds"]].to_numpy().tolist() == [[5.0, 1.0]]
+    assert list(_line(got, "c")["value"]) == [2.0]
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    values = pd.DataFrame(np.random.default_rng(2).normal(size=(12, 3)))
+    word, cell = pd.Series(["a", "b"] * 6), pd.Series(["c", "c", "d", "d"] * 3)
+    seed = pd.Series(np.repeat([2, 0, 1], 4))
+    order = np.random.default_rng(3).permutation(12)
+    got = [curves.summarise(values.loc[rows], word, cell, seed) for rows in (range(12), order)]
+    pd.testing.assert_frame_equal(*got)
+
+
+def test_many_seeds_are_not_drawn_one_by_one():
+    assert set(_summary([[1.0]] * curves.MOST_SEEDS)["line"]) > {"mean", "seed 0"}
+    assert set(_summary([[1.0]] * (curves.MOST_SEEDS + 1))["line"]) == {"mean"}
+
+
+def test_only_cells_that_every_word_has_are_matched():
+    word = pd.Series(["a", "a", "b", "b", "b"], name="squash")
+    cell = pd.Series(["c", "d", "c", "e", "c"])
+    kept = matched(word, cell)
+    assert list(kept) == [True, False, True, False, True]
+    assert unmatched(word, cell, kept) == (
+        "Left out: 2 of 4 cells, without a counterpart for every squash."
+    )
+    assert unmatched(word[kept], cell[kept], kept[kept]) == ""
+    apart = pd.Series(["c", "c", "d", "d", "d"])
+    assert matched(word, apart).all()
+    assert unmatched(word, apart, matched(word, apart)).startswith("No cell is there for every")
+
+
+def test_environments_are_kept_apart():
+    made = study(
+        [run(env=env, cell=(*SCORE[:2], word, *SCORE[3:])) for env in ("one", "two")
+         for word in ("clip", "tanh")],
+        gaps=[("one clip", 1, "failed"), ("two tanh", 1, "failed")],
+    )  # fmt: skip
+    parts = dict(designs.parts(made))
+    assert list(parts) == ["_in_one", "_in_two"]
+    assert parts["_in_two"].cells == ["clip", "tanh"]
+    assert parts["_in_two"].varied == ("squash",)
+    assert list(parts["_in_two"].gaps["cell"]) == ["tanh"]
+
+
+def test_steps_are_counted_in_the_unit_that_fits_and_different_budgets_in_shares():
+    assert scale([400, 400], 400) == (400.0, "environment steps")
+    assert scale([60_000], 300_000) == (60.0, "environment steps (thousand)")
+    assert scale([4_000_000], 4_000_000) == (4.0, "environment steps (million)")
+    assert scale([60_000, 300_000], 300_000) == (1.0, "share of the step budget")

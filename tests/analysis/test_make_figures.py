@@ -1,0 +1,182 @@
+"""Every figure and table there is, drawn from one study: equal bytes, and what is behind them."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+import export
+import make_figures
+import synthetic_store
+from cli import ROOT, WARNINGS
+from gallery import drawings, figure_names
+from gausspg.tracking import artifact_file, find_runs
+from load import Study, load
+from recorded import read
+
+pytestmark = WARNINGS
+
+KINDS = {"png", "pdf", "csv", "txt"}
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return synthetic_store.fill(tmp_path_factory.mktemp("store"), runs=54, points=8, settings=2)
+
+
+@pytest.fixture(scope="module")
+def study(uri: str) -> Study:
+    return load(uri, "pilot")
+
+
+@pytest.fixture(scope="module")
+def made(study: Study, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return make_figures.make(study, tmp_path_factory.mktemp("figures"))
+
+
+@pytest.fixture(autouse=True)
+def settings_as_they_were() -> Iterator[None]:
+    before = dict(mpl.rcParams)
+    yield
+    assert dict(mpl.rcParams) == before, "a figure changed the style of those after it"
+
+
+@pytest.mark.parametrize("name", figure_names())
+def test_every_figure_has_its_numbers_and_a_full_caption(name: str, study: Study) -> None:
+    said: list[str] = []
+    drawn = list(drawings(study, [name], said.append))
+    assert drawn, said
+    assert len(said) == 1
+    for one in drawn:
+        assert len(one.data) > 1
+        numbers = one.data.select_dtypes("number").to_numpy(dtype=float)
+        assert np.isfinite(numbers).any()
+        assert one.name.startswith(name) or name in one.name
+        assert "3 seeds per cell" in one.caption
+        assert f"{synthetic_store.STEPS:,} environment steps" in one.caption
+        assert one.caption.endswith(".")
+        width, height = one.figure.get_size_inches()
+        assert width <= 7 and height <= 9.5, "it fits on a page"
+
+
+@pytest.mark.parametrize("name", figure_names())
+def test_an_incomplete_study_says_so_in_every_caption(name: str, study: Study) -> None:
+    gap = pd.DataFrame([("fixed tanh", 7, "failed: x")], columns=["cell", "seed", "problem"])
+    lacking = Study(study.name, study.runs, study.points, gap, (), study.varied, study.others)
+    for one in drawings(lacking, [name], lambda _: None):
+        assert "INCOMPLETE, 1 of 55 runs: 1 failed (fixed tanh seed 7)." in one.caption
+
+
+@pytest.mark.parametrize("name", figure_names())
+def test_one_seed_per_cell_is_drawn_or_refused_but_never_an_interval(
+    name: str, study: Study
+) -> None:
+    alone = study.runs[study.runs["seed"] == 0].reset_index(drop=True)
+    points = study.points[study.points["run_id"].isin(alone["run_id"])].reset_index(drop=True)
+    single = Study(study.name, alone, points, study.gaps, (), study.varied, study.others)
+    said: list[str] = []
+    for one in drawings(single, [name], said.append):
+        assert "1 seed per cell" in one.caption
+        for side in ("low", "high"):
+            if side in one.data and name not in {"profiles", "solved_time"}:
+                assert one.data[side].isna().all(), "of one seed there is no interval"
+    assert len(said) == 1
+
+
+def test_files_are_complete_and_in_the_manifest(made: list[Path], study: Study) -> None:
+    folder = made[0].parent
+    assert set(folder.iterdir()) == set(made)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in made}
+    del files["manifest.json"]
+    assert manifest["files"] == files
+    assert {run["run_id"] for run in manifest["runs"]} == set(study.runs["run_id"])
+    assert manifest["commands"] == ["python src/run.py +sweep=pilot"]
+    stems = {path.stem for path in made if path.suffix == ".png"}
+    for stem in stems:
+        assert {path.suffix[1:] for path in made if path.stem == stem} == KINDS
+    for table in ("results", "comparisons"):
+        kinds = {path.suffix for path in made if path.stem == table}
+        assert kinds >= {".csv", ".md", ".tex"}
+
+
+def test_pictures_show_something(made: list[Path]) -> None:
+    for path in made:
+        if path.suffix == ".png":
+            picture = matplotlib.image.imread(path)
+            assert picture.shape[1] > 500
+            assert 0.005 < float((picture[..., :3] < 0.9).any(-1).mean()) < 0.8, path.name
+
+
+def test_the_same_data_give_the_same_bytes(
+    made: list[Path], uri: str, tmp_path: Path, study: Study
+) -> None:
+    """Also in another process, from an export, and whatever order the rows come in."""
+    export.export(read(uri, "pilot"), tmp_path / "data" / "pilot")
+    program = (
+        "import sys, make_figures, load; from pathlib import Path; "
+        "make_figures.make(load.load(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    folder = tmp_path / "again"
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "data" / "pilot"), str(folder)],
+        check=True, capture_output=True, env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'analysis'}"},
+    )  # fmt: skip
+    assert {path.name for path in folder.iterdir()} == {path.name for path in made}
+    for path in made:
+        assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_what_is_no_longer_made_does_not_stay(study: Study, tmp_path: Path) -> None:
+    for name in ("old.png", "mine.txt"):
+        (tmp_path / name).write_text("of a figure that is no more")
+    manifest = {"files": {"old.png": "", "profiles.png": ""}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    make_figures.make(study, tmp_path, ["final_performance"])
+    assert (tmp_path / "old.png").exists(), "only some figures were asked for"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    make_figures._remove_old(tmp_path, {"final_performance.png"})
+    assert not (tmp_path / "old.png").exists()
+    assert (tmp_path / "mine.txt").exists(), "not made here"
+    assert (tmp_path / "final_performance.png").exists()
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "analysis" / "make_figures.py"), *arguments],
+        capture_output=True, text=True, env={"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin"},
+    )  # fmt: skip
+
+
+def test_figures_of_a_store_are_seen_where_its_runs_are_browsed(uri: str, tmp_path: Path) -> None:
+    arguments = ["pilot", "--store", uri, "--out", str(tmp_path), "--only", "final_performance"]
+    done = command(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "final_performance: 1 figure" in done.stdout
+    runs = find_runs(uri, "pilot", parents=True)
+    parent = runs.loc[runs["parent_run_id"].isna(), "run_id"].item()
+    attached = artifact_file(uri, parent, "figures/final_performance.png")
+    assert attached.read_bytes() == (tmp_path / "pilot" / "final_performance.png").read_bytes()
+
+
+def test_bad_requests_are_one_line(uri: str, tmp_path: Path) -> None:
+    for arguments, message in (
+        (["nope"], "there is no data set nope in analysis/data; there are: "),
+        (["nope", "--store", uri], "no run belongs to a sweep named nope; there are: pilot"),
+        (["pilot", "--store", f"sqlite:///{tmp_path}/no.db"], "there is no tracking store"),
+    ):
+        done = command(*arguments, "--out", str(tmp_path / "out"))
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    shutil.rmtree(tmp_path, ignore_errors=True)
