@@ -111,8 +111,10 @@ def balanced(grid: Grid) -> tuple[list[int], Array]:
     common = there.reshape(len(there), -1).all(axis=1)
     if common.sum() < 2:
         counts = there.sum(axis=0)
-        fewest = f"{_named(grid, counts == counts.min())} (seeds with a return: {counts.min()})"
-        raise MissingDataError(f"effects need two seeds that all cells have; the fewest has {fewest}")
+        fewest = _named(grid, counts == counts.min())
+        raise MissingDataError(
+            f"effects need two seeds that all cells have; the fewest has {fewest} ({counts.min()})"
+        )
     return np.array(grid.seeds)[common].tolist(), grid.scores[common]
 
 

@@ -14,6 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[
     """
     begin = time.perf_counter()
     print(f"{study.name}: {len(study.runs)} runs, {len(study.cells)} cells", flush=True)
-    for problem in study.gaps["problem"].str.partition(":")[0].unique():
-        count = int(study.gaps["problem"].str.startswith(problem).sum())
+    problems = Counter(problem.partition(":")[0] for problem in study.gaps["problem"])
+    for problem, count in sorted(problems.items()):
         print(f"  incomplete: {count} runs {problem}")
     files: list[Path] = []
     for one in drawings(study, only):
