@@ -86,36 +86,75 @@ def _rank(word: str) -> tuple[float, str]:
 
 
 def matched(x: Array, y: Array) -> tuple[Array, Array]:
-    """Keep of two words the cells that both have, and the seeds that all these cells have.
+    """Keep of two words a block of cells and seeds that both have without a gap.
 
-    Both are `[seeds, cells of the other axes]`, NaN without a run.
+    Both are `[seeds, cells of the other axes]`, NaN without a run. Where a run is missing either
+    its seed or its cell has to go; what keeps more runs is done, and if it is equal the cell stays.
     """
     there = np.isfinite(x) & np.isfinite(y)
-    cells = np.isfinite(x).any(axis=0) & np.isfinite(y).any(axis=0)
+    cells = there.any(axis=0)
     seeds = there[:, cells].all(axis=1) & cells.any()
+    some = there.any(axis=1)
+    whole = there[some].all(axis=0) & some.any()
+    if some.sum() * whole.sum() > seeds.sum() * cells.sum():
+        seeds, cells = some, whole
     return x[np.ix_(seeds, cells)], y[np.ix_(seeds, cells)]
 
 
-def balanced(grid: Grid) -> tuple[list[int], Array]:
-    """Return the seeds that all cells have, and the grid's scores of these, without NaN.
+def balanced(grid: Grid) -> Grid:
+    """Return the part of a grid that is a full factorial, without a gap.
+
+    Where a run is missing its seed has to go, or the word of an axis with three or more that it
+    has; what keeps more runs is done.
 
     Raises:
-        MissingDataError: they are no full factorial of at least two cells and two seeds.
+        MissingDataError: no full factorial of at least two cells and two seeds is left.
     """
     if not grid.names:
         raise MissingDataError("effects need an axis with two words, and there is one cell")
+    candidates = [_common_seeds(grid)] + [
+        _common_seeds(_without(grid, axis, at))
+        for axis, words in enumerate(grid.levels)
+        for at in range(len(words))
+        if len(words) > 2
+    ]
+    best = max(candidates, key=lambda one: one.scores.size if len(one.seeds) > 1 else 0)
+    if len(best.seeds) < 2:
+        raise MissingDataError(_why_unbalanced(grid))
+    return best
+
+
+def left_out(grid: Grid, part: Grid) -> list[str]:
+    """Say, for a caption, what `balanced` left out of a grid; nothing if it kept all."""
+    told = []
+    for name, before, after in zip(grid.names, grid.levels, part.levels, strict=True):
+        words = [word for word in before if word not in after]
+        told += [f"Without {name}={word}, of which runs are missing." for word in words]
+    if part.seeds != grid.seeds:
+        told.append(f"Only seeds {', '.join(map(str, part.seeds))}, which all these cells have.")
+    return told
+
+
+def _common_seeds(grid: Grid) -> Grid:
+    common = [bool(np.isfinite(scores).all()) for scores in grid.scores]
+    seeds = [seed for seed, kept in zip(grid.seeds, common, strict=True) if kept]
+    return grid._replace(seeds=seeds, scores=grid.scores[common])
+
+
+def _without(grid: Grid, axis: int, at: int) -> Grid:
+    levels = [words[:at] + words[at + 1 :] if number == axis else words
+              for number, words in enumerate(grid.levels)]  # fmt: skip
+    return grid._replace(levels=levels, scores=np.delete(grid.scores, at, axis=axis + 1))
+
+
+def _why_unbalanced(grid: Grid) -> str:
     there = np.isfinite(grid.scores)
     cells = np.asarray(there.any(axis=0))
     if not cells.all():
-        raise MissingDataError(f"effects need all combinations: no run of {_named(grid, ~cells)}")
-    common = there.reshape(len(there), -1).all(axis=1)
-    if common.sum() < 2:
-        counts = there.sum(axis=0)
-        fewest = _named(grid, counts == counts.min())
-        raise MissingDataError(
-            f"effects need two seeds that all cells have; the fewest has {fewest} ({counts.min()})"
-        )
-    return np.array(grid.seeds)[common].tolist(), grid.scores[common]
+        return f"effects need all combinations: no run of {_named(grid, ~cells)}"
+    counts = there.sum(axis=0)
+    fewest = f"{_named(grid, counts == counts.min())} ({counts.min()})"
+    return f"effects need two seeds that all cells have; the fewest has {fewest}"
 
 
 def _named(grid: Grid, cells: "np.ndarray[Any, np.dtype[np.bool_]]") -> str:

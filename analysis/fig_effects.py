@@ -21,7 +21,7 @@ from matplotlib.figure import Figure, FigureBase
 
 import captions
 import style
-from designs import Grid, balanced, grid_of, parts
+from designs import Grid, balanced, grid_of, left_out, parts
 from drawing import Drawing, MissingDataError
 from load import FINAL, Study
 from paired import Effect, factorial_effects
@@ -44,13 +44,14 @@ def draw(study: Study) -> Iterator[Drawing]:
     for suffix, part in parts(study):
         grid = grid_of(part)
         try:
-            seeds, scores = balanced(grid)
+            part_of = balanced(grid)
         except MissingDataError as error:
             problem = problem or error
             continue
-        effects, means = factorial_effects(scores), _means(scores)
-        figure, data = _figure(grid, effects, means), _data(grid, effects, means)
-        yield Drawing(f"effects{suffix}", figure, data, _caption(part, grid, seeds, effects))
+        effects, means = factorial_effects(part_of.scores), _means(part_of.scores)
+        figure, data = _figure(part_of, effects, means), _data(part_of, effects, means)
+        caption = _caption(part, part_of, effects, left_out(grid, part_of))
+        yield Drawing(f"effects{suffix}", figure, data, caption)
     if problem is not None:
         raise problem
 
@@ -152,7 +153,7 @@ def _draw_pair(
     ax.set_title(name, pad=5.0 + 11.0 * -(-len(others) // columns))
 
 
-def _caption(study: Study, grid: Grid, seeds: list[int], effects: _Effects) -> str:
+def _caption(study: Study, grid: Grid, effects: _Effects, missing: list[str]) -> str:
     sentences = [
         "Dots: mean return of a word less that of all cells, with its 95% Student-t interval over "
         "seeds; what a seed does to all cells cancels."
@@ -164,6 +165,4 @@ def _caption(study: Study, grid: Grid, seeds: list[int], effects: _Effects) -> s
             "Lines: mean return per pair of words, with its 95% Student-t interval over seeds.",
             f"Percentages are shares of the variance between cells, noise included{more}.",
         ]
-    if seeds != grid.seeds:
-        sentences.append(f"Only seeds {', '.join(map(str, seeds))}, which all cells have.")
-    return captions.compose(study, *sentences)
+    return captions.compose(study, *sentences, *missing)

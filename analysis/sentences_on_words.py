@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from contrasts import POWER, Contrast, contrasts, grids
-from designs import Grid, balanced
+from designs import Grid, balanced, left_out
 from drawing import MissingDataError
 from load import Study
 from paired import bonferroni_level, factorial_effects, seeds_needed
@@ -152,16 +152,17 @@ def interactions(study: Study) -> list[str]:
 
 def _interactions(grid: Grid) -> list[str]:
     try:
-        seeds, scores = balanced(grid)
+        whole, grid = grid, balanced(grid)
     except MissingDataError as reason:
         return [f"Interactions are not computed, as the design is not balanced: {reason}."]
+    scores = grid.scores
     effects = factorial_effects(scores)
     if all(math.isnan(effect.share) for effect in effects.values()):
         return ["All cells earn the same: there is no variance between them to share out."]
     joint = [axes for axes in effects if len(axes) > 1]
     shares = ", ".join(f"{_crossed(grid, axes)} {one.share:.0%}" for axes, one in effects.items())
-    fewer = f" over {len(seeds)} of {len(grid.seeds)} seeds" if len(seeds) < len(grid.seeds) else ""
-    told = [f"Shares of the variance between the cells{fewer}, noise included: {shares}."]
+    missing = " ".join(["", *left_out(whole, grid)])
+    told = [f"Shares of the variance between the cells, noise included: {shares}.{missing}"]
     count = sum(_distinct(scores, axes) for axes in joint)
     wide = factorial_effects(scores, bonferroni_level(0.95, count))
     outstanding = [

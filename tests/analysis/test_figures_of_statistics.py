@@ -382,3 +382,24 @@ def test_every_caption_tells_seeds_budget_and_what_is_missing():
             assert "1,000 environment steps" in one.caption
             assert "INCOMPLETE, 1 of 19 runs" in one.caption
             assert "95%" in one.caption or one.name == "improvement_of_cells"
+
+
+def test_a_word_goes_rather_than_most_of_the_seeds():
+    """A word of which runs failed in most seeds costs its cells, and not the seeds of all."""
+    full = {
+        (variance, squash): numbered(*range(5))
+        for variance in ("fixed", "learned")
+        for squash in ("clip", "none", "tanh")
+    }
+    full["fixed", "none"] = {0: 1.0, 3: 2.0}
+    grid = designs.grid_of(made(FACTORS, full))
+    part = designs.balanced(grid)
+    assert part.levels == [["fixed", "learned"], ["clip", "tanh"]]
+    assert part.seeds == grid.seeds == [0, 1, 2, 3, 4]
+    assert np.isfinite(part.scores).all()
+    assert designs.left_out(grid, part) == ["Without squash=none, of which runs are missing."]
+    first, second = designs.matched(grid.word(0, 0), grid.word(0, 1))
+    assert first.shape == second.shape == (5, 2)
+    # One missing run costs its seed, as the word would cost more.
+    full["fixed", "none"] = numbered(*range(4))
+    assert designs.balanced(designs.grid_of(made(FACTORS, full))).seeds == [0, 1, 2, 3]

@@ -70,10 +70,14 @@ def test_every_figure_has_its_numbers_and_a_full_caption(name: str, study: Study
 
 @pytest.mark.parametrize("name", figure_names())
 def test_an_incomplete_study_says_so_in_every_caption(name: str, study: Study) -> None:
-    gap = pd.DataFrame([("fixed tanh", 7, "failed: x")], columns=["cell", "seed", "problem"])
+    gap = pd.DataFrame(
+        [("fixed tanh reparameterised", 7, "failed: x")], columns=["cell", "seed", "problem"]
+    )
     lacking = Study(study.name, study.runs, study.points, gap, (), study.varied, study.others)
     for one in drawings(lacking, [name], lambda _: None):
-        assert "INCOMPLETE, 1 of 55 runs: 1 failed (fixed tanh seed 7)." in one.caption
+        assert (
+            "INCOMPLETE, 1 of 55 runs: 1 failed (fixed tanh reparameterised seed 7)." in one.caption
+        )
 
 
 @pytest.mark.parametrize("name", figure_names())

@@ -101,7 +101,7 @@ def test_a_comparison_leaves_out_what_only_one_word_has() -> None:
     assert float(re.search(r"earns ([\d.]+) more", said)[1]) == pytest.approx(10.0, abs=2.0)
     assert "; over 4 of 5 seeds" in said
     (shares,) = about(interactions(study), "Shares of the variance")
-    assert "over 4 of 5 seeds" in shares
+    assert "Only seeds 0, 1, 2, 3, which all these cells have." in shares
 
 
 def test_an_unbalanced_design_has_no_interactions() -> None:

@@ -1,0 +1,50 @@
+"""The whole chain on one small sweep: train, load, every figure, the report."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from cli import ROOT, WARNINGS, Command, environment_for
+from gausspg.tracking import artifact_file, find_runs
+
+pytestmark = WARNINGS
+
+FIGURES = {
+    "effects", "final_performance", "gradient_by_variance", "improvement",
+    "learning_curves_by_variance", "policy_by_variance", "profiles",
+}  # fmt: skip
+
+
+def analyse(program: str, root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "analysis" / program), *arguments],
+        env=environment_for(root), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_sweep_becomes_figures_and_a_report(tmp_path: Path) -> None:
+    root, out = tmp_path / "root", tmp_path / "out"
+    sweep = Command(tmp_path / "sweep", root, "+sweep=smoke")
+    assert sweep.run() == 0, sweep.err
+    said = analyse("make_figures.py", root, "smoke", "--store", "--out", str(out))
+    assert "smoke: 4 runs, 2 cells" in said
+    assert "solved_time: not drawn, " in said, "Pendulum has no threshold"
+    manifest = json.loads((out / "smoke" / "manifest.json").read_text())
+    assert {name.removesuffix(".png") for name in manifest["files"] if name.endswith(".png")} == (
+        FIGURES
+    )
+    assert manifest["gaps"] == []
+    assert manifest["commands"] == ["python src/run.py +sweep=smoke"]
+    uri = f"sqlite:///{root / 'runs' / 'mlflow.db'}"
+    runs = find_runs(uri, "smoke", parents=True)
+    parent = runs.loc[runs["parent_run_id"].isna(), "run_id"].item()
+    assert artifact_file(uri, parent, "figures/effects.png").is_file()
+    analyse("export.py", root, "smoke", "--out", str(tmp_path / "data"))
+    assert (tmp_path / "data" / "smoke" / "manifest.json").is_file()
+    analyse("report.py", root, "smoke", "--store", "--out", str(out))
+    page = (out / "smoke" / "report.html").read_text()
+    assert "oes everything work together?" in page
+    assert "2 paired seeds" in page or "2 seeds" in page

@@ -1,0 +1,145 @@
+"""Kill runs without warning at random moments, start them again, and compare with those left alone.
+
+    python tests/interruption.py --kills 30
+
+prints one line per kill and ends with a status other than 0 if a run did not come out bit for bit
+as the one that was never killed, or if its record lacks or doubles a point.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from cli import Command
+from composing import SMALL, equal
+from gausspg import checkpoints
+from gausspg.tracking import find_runs, metric_history, read_metrics, read_status
+
+SHORT = (
+    *SMALL, "learner.rollout_steps=4", "steps=1600", "checkpoint_interval=160",
+    "evaluation.interval=400", "evaluation.episodes=1", "evaluation.final_episodes=2",
+    "video.frames=0", "env=pendulum",
+)  # fmt: skip
+KINDS = {
+    "on_policy": (*SHORT, "learner.epochs=2"),
+    "replay": (*SHORT, "learner=replay", "learner.warmup_steps=8", "learner.minibatch_rows=8"),
+}
+
+Lines = list[tuple[int, dict[str, float]]]
+
+
+def timeless(lines: Lines) -> Lines:
+    """Leave out what no two runs share."""
+    return [
+        (step, {name: value for name, value in metrics.items() if not name.startswith("time/")})
+        for step, metrics in lines
+    ]
+
+
+class Root:
+    """A folder of runs with its store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._count = folder, 0
+        self.uri = f"sqlite:///{folder / 'runs' / 'mlflow.db'}"
+
+    def command(self, *words: str) -> Command:
+        """Return a command, to be started, whose runs are kept here."""
+        self._count += 1
+        return Command(self.folder / f"command{self._count}", self.folder, *words)
+
+    def runs(self) -> list[Path]:
+        """Return the folders of the runs."""
+        return sorted(path.parent for path in (self.folder / "runs").glob("*/status.json"))
+
+
+def differences(one: Path, other: Path, uri: str) -> list[str]:
+    """Return what tells the run in `other`, recorded in the store, from the run in `one`."""
+    found = []
+    mine, lines = read_metrics(one), read_metrics(other)
+    if timeless(mine) != timeless(lines):
+        found.append("metrics")
+    for name in ("final.pt", "best.pt"):
+        if not equal(checkpoints.load(one / name), checkpoints.load(other / name)):
+            found.append(name)
+    states = [checkpoints.load(folder / "checkpoint.pt") for folder in (one, other)]
+    if not equal(*states):
+        found.append("checkpoint.pt")
+    if read_status(other)["status"] != "FINISHED":
+        found.append("status")
+    run_id = read_status(other)["run_id"]
+    history = metric_history(uri, [run_id], None)
+    stored = Counter(zip(history["step"], history["metric"].astype(str), strict=True))
+    expected = Counter((step, name) for step, metrics in lines for name in metrics)
+    if stored != expected:
+        found.append(f"{len(stored - expected)} points doubled, {len(expected - stored)} lost")
+    if list(find_runs(uri)["status"]) != ["FINISHED"]:
+        found.append("runs in the store")
+    return found
+
+
+def kill_and_go_on(root: Root, words: tuple[str, ...], moment: float) -> tuple[float, str]:
+    """Kill a run `moment` seconds after its first record, and give the same command again.
+
+    Returns:
+        Seconds after which it was killed, and what the second command said.
+    """
+    command = root.command(*words)
+    process = command.start()
+    begin = time.monotonic()
+    while process.poll() is None and not any(
+        (folder / "metrics.jsonl").exists() for folder in root.runs()
+    ):
+        time.sleep(0.01)
+    time.sleep(moment)
+    alive = process.poll() is None
+    if alive:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    lasted = time.monotonic() - begin
+    again = root.command(*words, *(() if alive else ("existing=skip",)))
+    if again.run() != 0:
+        return lasted, f"failed: {again.err.strip()}"
+    return lasted, again.out
+
+
+def main() -> int:
+    """Kill, go on, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)
+    failed = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        whole: dict[str, tuple[Path, float]] = {}
+        for kind, words in KINDS.items():
+            root = Root(Path(temporary) / kind)
+            root.command(*words).run()
+            (folder,) = root.runs()
+            status = read_status(folder)
+            whole[kind] = folder, status["ended"] - status["started"]
+        for number in range(arguments.kills):
+            kind = list(KINDS)[number % len(KINDS)]
+            folder, seconds = whole[kind]
+            root = Root(Path(temporary) / f"{kind}{number}")
+            lasted, said = kill_and_go_on(root, KINDS[kind], chance.uniform(0.0, seconds))
+            found = differences(folder, root.runs()[0], root.uri)
+            failed += bool(found)
+            resumed = "resumed" if "go on" in said else "had ended"
+            print(f"{number} {kind} killed after {lasted:.2f} s, {resumed}: "
+                  f"{', '.join(found) or 'identical'}", flush=True)  # fmt: skip
+            shutil.rmtree(root.folder)
+    print(f"{arguments.kills - failed} of {arguments.kills} identical")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
