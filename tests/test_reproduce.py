@@ -1,0 +1,170 @@
+"""A recorded run is run again and compared: identical, different, or not to be compared."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli import ROOT, WARNINGS, environment_for
+from gausspg import comparison, identity, provenance, records
+from gausspg.tracking import artifact_file, read_status, write_status
+from interruption import KINDS, Root
+
+pytestmark = WARNINGS
+
+WORDS = (*KINDS["on_policy"], "steps=160", "seed=4")
+IN_GIT = provenance.source().commit is not None
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    root = Root(tmp_path_factory.mktemp("reproduce"))
+    assert root.command(*WORDS).run() == 0
+    return root
+
+
+@pytest.fixture
+def copy(root: Root, tmp_path: Path) -> Path:
+    """The run's folder as somebody else received it."""
+    return Path(shutil.copytree(root.runs()[0], tmp_path / "received"))
+
+
+def reproduce(root: Root, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "src" / "reproduce.py"), *arguments],
+        env=environment_for(root.folder), capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def alter(path: Path, change: Callable[[Any], None]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_run_in_the_store_is_identical_and_that_is_recorded(root: Root) -> None:
+    run_id = read_status(root.runs()[0])["run_id"]
+    done = reproduce(root, run_id)
+    assert done.returncode == 0, done.stderr
+    assert "identical: " in done.stdout
+    told = json.loads(artifact_file(root.uri, run_id, "reproduction.json").read_text())
+    assert told["verdict"] in done.stdout
+
+
+@pytest.mark.skipif(not IN_GIT, reason="this is no git repository")
+def test_from_the_recorded_commit_and_patch_too(root: Root, copy: Path) -> None:
+    done = reproduce(root, str(copy), "--source", "recorded")
+    assert done.returncode == 0, done.stderr
+    assert "recorded source" in done.stdout
+    listed = subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, text=True)
+    assert listed.stdout.count("\n") == listed.stdout.count(str(ROOT)), "no worktree stays"
+
+
+def test_a_changed_value_is_named(root: Root, copy: Path) -> None:
+    path = copy / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    name = "policy/std_mean"
+    lines[3]["metrics"][name] += 1e-12
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = reproduce(root, str(copy))
+    assert done.returncode == 1
+    assert f"different: {name} at step {lines[3]['step']} was " in done.stdout
+
+
+def test_a_learning_rate_in_the_seventh_digit_is_seen(root: Root, copy: Path) -> None:
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    config["learner"]["lr"] *= 1 + 1e-7
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    done = reproduce(root, str(copy))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "config.yaml of run" in done.stderr
+    assert "was altered" in done.stderr
+    # Whoever alters the hash as well gets other bits.
+    alter(copy / "provenance.json", lambda p: p["identity"].update(
+        config=identity.config_hash(config)))  # fmt: skip
+    done = reproduce(root, str(copy))
+    assert done.returncode == 1
+    assert "different: " in done.stdout
+
+
+def test_other_versions_are_refused_unless_told(root: Root, copy: Path) -> None:
+    alter(copy / "provenance.json", lambda p: p["environment"].update(torch="2.12.0"))
+    done = reproduce(root, str(copy))
+    assert done.returncode == 2
+    assert "torch 2.12.0 -> " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert reproduce(root, str(copy), "--anyway").returncode == 0
+
+
+@pytest.mark.parametrize("target", ["numpy.load", "builtins.open", "torch.load"])
+def test_a_stored_configuration_runs_no_code(root: Root, copy: Path, target: str) -> None:
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    config["env"] = {"_target_": target, "file": str(copy / "opened"), "mode": "w"}
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    alter(copy / "provenance.json", lambda p: p["identity"].update(
+        config=identity.config_hash(config)))  # fmt: skip
+    done = reproduce(root, str(copy), "--source", "present")
+    assert done.returncode == 2
+    assert target in done.stderr
+    assert not (copy / "opened").exists()
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda folder: (folder / "final.pt").unlink(), "final.pt is missing"),
+        (lambda folder: (folder / "final.pt").write_bytes(b"x"), "is not a file of this package"),
+        (lambda folder: write_status(folder, status="RUNNING"), "is still running"),
+        (lambda folder: write_status(folder, status="FAILED"), "ended as FAILED"),
+        (lambda folder: (folder / "provenance.json").unlink(), "provenance.json is missing"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_one_line(
+    root: Root, copy: Path, harm: Callable[[Path], None], message: str
+) -> None:
+    harm(copy)
+    done = reproduce(root, str(copy))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_run_is_one_line(root: Root) -> None:
+    done = reproduce(root, "0123456789abcdef")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "run 0123456789abcdef is not in the store" in done.stderr
+
+
+def test_the_record_holds_no_environment_variable_and_no_path(root: Root) -> None:
+    text = (root.runs()[0] / "provenance.json").read_text()
+    for secret in (str(root.folder), str(ROOT), "PATH"):
+        assert secret not in text
+
+
+def test_the_first_difference_is_by_step_and_then_by_name() -> None:
+    before = {(1, "b"): 1.0, (2, "a"): 1.0, (1, "a"): float("nan")}
+    assert comparison.first_difference(before, dict(before)) is None
+    assert comparison.first_difference(before, before | {(2, "a"): 2.0}) == (
+        "a at step 2 was 1.0 and is 2.0"
+    )
+    changed = before | {(2, "a"): 2.0, (1, "b"): -1.0}
+    assert comparison.first_difference(before, changed) == "b at step 1 was 1.0 and is -1.0"
+    assert comparison.first_difference(before, before | {(0, "c"): 0.0}) == (
+        "c at step 0 is not in the record"
+    )
+    assert comparison.first_difference({(0, "z"): 0.0}, {(0, "z"): -0.0}) is not None
+
+
+def test_the_store_and_the_folder_tell_the_same(root: Root) -> None:
+    (folder,) = root.runs()
+    one = records.from_folder(folder)
+    other = records.from_store(root.uri, read_status(folder)["run_id"])
+    assert comparison.first_difference(one.points, other.points) is None
+    assert comparison.digest(one.points, one.final) == comparison.digest(other.points, other.final)
+    assert one.config == other.config
