@@ -147,6 +147,23 @@ def test_the_record_holds_no_environment_variable_and_no_path(root: Root) -> Non
         assert secret not in text
 
 
+@pytest.mark.parametrize(
+    ("typed", "recorded"),
+    [
+        (
+            "run.py tracking.uri=http://me:secret@host:5000/x",
+            "run.py tracking.uri=http://host:5000/x",
+        ),
+        (
+            "run.py tracking.uri=http://host/a@b seed=1",
+            "run.py tracking.uri=http://host/a@b seed=1",
+        ),
+    ],
+)
+def test_a_command_is_recorded_without_passwords(typed: str, recorded: str) -> None:
+    assert provenance.without_credentials(typed) == recorded
+
+
 def test_the_first_difference_is_by_step_and_then_by_name() -> None:
     before = {(1, "b"): 1.0, (2, "a"): 1.0, (1, "a"): float("nan")}
     assert comparison.first_difference(before, dict(before)) is None

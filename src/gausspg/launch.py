@@ -69,7 +69,7 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
     finally:
         gc.freeze()
         gc.enable()
-    typed = shlex.join(command)
+    typed = provenance.without_credentials(shlex.join(command))
     if is_sweep:
         status = _Sweep(wanted, settings, store, typed).run()
     else:

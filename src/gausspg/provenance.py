@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -77,6 +78,11 @@ def collect(config: Mapping[str, Any], command: str) -> dict[str, Any]:
         "environment": environment(),
         "packages": packages(),
     }
+
+
+def without_credentials(command: str) -> str:
+    """Return a command with what stands before the @ of an address taken out."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", command)
 
 
 @cache
