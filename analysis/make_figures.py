@@ -33,7 +33,8 @@ def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[
     What an earlier call left there and this one does not make again is removed.
     """
     begin = time.perf_counter()
-    print(f"{study.name}: {len(study.runs)} runs, {len(study.cells)} cells", flush=True)
+    cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
+    print(f"{study.name}: {len(study.runs)} runs, {cells}", flush=True)
     problems = Counter(problem.partition(":")[0] for problem in study.gaps["problem"])
     for problem, count in sorted(problems.items()):
         print(f"  incomplete: {count} runs {problem}")

@@ -13,6 +13,7 @@ from gausspg.build import SettingsError
 from gausspg.existing import Existing, State
 from gausspg.identity import Identity
 from gausspg.tracking import find_runs, read_metrics, read_status, write_status
+from gausspg.tracking.client import connect
 from interruption import KINDS, Root, differences, kill_and_go_on
 
 pytestmark = WARNINGS
@@ -77,6 +78,16 @@ class TestASweepAgain:
         runs = find_runs(root.uri, params={"seed": 0})
         assert runs["metric.eval/final_deterministic_return_mean"].nunique() == 1
         assert len(runs) == 2
+
+    def test_one_that_was_deleted_in_the_store_runs_again(self, root: Root) -> None:
+        words = ("-m", *SWEEP[:-1], "seed=5,6")
+        assert root.command(*words).run() == 0
+        deleted = find_runs(root.uri, params={"seed": 5})["run_id"].item()
+        connect(root.uri).delete_run(deleted)
+        again = root.command(*words)
+        assert again.run() == 0
+        assert "1 of 2 runs are finished already" in again.out
+        assert find_runs(root.uri, params={"seed": 5})["run_id"].item() != deleted
 
     def test_refuse_refuses(self, root: Root) -> None:
         before = self.runs(root)

@@ -10,7 +10,6 @@ from gausspg.identity import Identity
 from gausspg.tracking import (
     Store,
     StoreError,
-    has_run,
     is_running,
     read_metrics,
     read_status,
@@ -52,7 +51,7 @@ def mark(folder: Path, identity: Identity) -> None:
 
 
 def find(runs: Path, store: Store) -> list[Existing]:
-    """Return the runs below `runs` that the store has, oldest first, and set their status right.
+    """Return the runs recorded below `runs` in the store, oldest first, and set their status right.
 
     A run that its process left RUNNING when it was killed is recorded as KILLED.
     """
@@ -73,7 +72,7 @@ def _look(folder: Path, store: Store) -> Existing | None:
     running = is_running(folder)
     if status["status"] == "RUNNING" and not running:
         _record_vanished(folder, run_id, store)
-    if not isinstance(hashes, dict) or not has_run(store.uri, run_id):
+    if not isinstance(hashes, dict):
         return None
     finished = status["status"] == "FINISHED"
     state: State = "running" if running else "finished" if finished else "interrupted"

@@ -24,6 +24,7 @@ from gausspg.tracking import (
     StoreError,
     SweepRecorder,
     default_uri,
+    has_run,
     open_store,
     read_status,
     set_status,
@@ -133,6 +134,8 @@ def _look_up(
     for one in composed:
         identity = identify(one[0])
         same = known.get(identity.key)
+        if same is not None and not has_run(store.uri, same.run_id):
+            same = None  # Deleted in the store: whoever did that wants it no more.
         wanted.append(_Wanted(one, identity, same, existing.action(rule, alone, same)))
     counts = Counter(one.action for one in wanted)
     for action, told in _TOLD.items():
