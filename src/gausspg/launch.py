@@ -75,8 +75,16 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         status = _Sweep(wanted, settings, store, typed).run()
     else:
         status = _run_single(wanted[0], store, typed)
-    print(f"\nBrowse the runs:  mlflow ui --backend-store-uri {store.uri}")
+    print(f"\nBrowse the runs:  {_browser(store)}")
     return status
+
+
+def _browser(store: Store) -> str:
+    """Say how to see the runs in MLflow's UI, in its part for trained models."""
+    path = f"/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    if store.uri.startswith(("http://", "https://")):
+        return store.uri.rstrip("/") + path
+    return f"mlflow ui --backend-store-uri {store.uri}\n{18 * ' '}http://127.0.0.1:5000{path}"
 
 
 def launch_one(config: Mapping[str, Any], words: Mapping[str, str]) -> float:
