@@ -35,9 +35,8 @@ def measure(uri: str, folder: Path | None) -> dict[str, float]:
         "load_s": time.perf_counter() - imported,
     }
     if folder is not None:
-        import report
-
         import make_figures
+        import report
 
         with contextlib.redirect_stdout(io.StringIO()):
             begin = time.perf_counter()
