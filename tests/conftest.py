@@ -1,5 +1,6 @@
 """The words of `conf/`, parts built from them, and distances in standard errors."""
 
+import signal
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from gausspg.build import build
 from gausspg.factory import build_policy
 from gausspg.streams import Streams
 from gausspg.variance.base import Shape
+
+# In the background of a shell SIGINT is ignored, by all children too; the tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)  # the bits of a result depend on the number of threads
 
