@@ -46,6 +46,7 @@ def page_faults(mode: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc is asked to keep memory")
 def test_operations_find_the_memory_of_those_before() -> None:
-    # 4 MiB are 1024 pages of 4 KiB, or two large ones.
-    assert page_faults("keep") < 50
-    assert page_faults("default") > 100
+    # 4 MiB are 1024 pages of 4 KiB, or two large ones; the heap may grow once more by one of them.
+    default = page_faults("default")
+    assert default > 100
+    assert page_faults("keep") < 0.02 * default
