@@ -20,9 +20,9 @@ import captions
 import style
 from designs import Grid, grid_of, parts
 from drawing import Drawing
-from improvements import RESAMPLES, multiplicities
+from improvements import RESAMPLES
 from load import FINAL, Study
-from stats import Array, Interval, bootstrap_interval, performance_profile
+from stats import Array, Interval, bootstrap_interval, multiplicities, performance_profile
 
 _MOST_STEPS = 150
 _PER_ROW = 3
@@ -48,7 +48,7 @@ def profile(scores: Array, taus: Array, generator: np.random.Generator) -> Inter
     counts = np.isfinite(scores).sum(axis=1, dtype=np.float64)[:, None]
 
     def statistic(drawn: Array) -> Array:
-        times = multiplicities(drawn)
+        times = multiplicities(drawn)[0]
         return (times @ passed) / (times @ counts)
 
     numbers = np.arange(len(scores), dtype=np.float64)[:, None]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stats import Array, Interval, bootstrap_interval
+from stats import Array, Interval, bootstrap_interval, multiplicities
 
 RESAMPLES = 10_000
 
@@ -20,17 +20,10 @@ def improvement(x: Array, y: Array, generator: np.random.Generator) -> Interval[
     np.fill_diagonal(wins, 0.0)
 
     def statistic(drawn: Array) -> Array:
-        times = multiplicities(drawn)
+        times = multiplicities(drawn)[0]
         pairs = len(x) ** 2 - (times**2).sum(axis=1)
         won = ((times @ wins) * times).sum(axis=1)
         return np.divide(won, pairs, out=np.full_like(won, 0.5), where=pairs > 0.0)
 
     numbers = np.arange(len(x), dtype=np.float64)[:, None]
     return bootstrap_interval(statistic, numbers, generator=generator, resamples=RESAMPLES)
-
-
-def multiplicities(drawn: Array) -> Array:
-    """Count how often each seed was drawn, from numbers `[resamples, seeds, 1]`."""
-    resamples, seeds, _ = drawn.shape
-    bins = drawn[..., 0].astype(np.int64) + seeds * np.arange(resamples)[:, None]
-    return np.bincount(bins.ravel(), minlength=bins.size).reshape(bins.shape).astype(np.float64)

@@ -270,7 +270,7 @@ def _improvement(
     counts = 1.0 - np.eye(len(x)) if paired else np.ones((len(x), len(y)))
 
     def statistic(*seeds: Array) -> Array:
-        of_x, of_y = _multiplicities(seeds[0]), _multiplicities(seeds[-1])
+        of_x, of_y = multiplicities(seeds[0]), multiplicities(seeds[-1])
         won = ((of_x @ (wins * counts)) * of_y).sum(axis=-1)
         pairs = ((of_x @ counts) * of_y).sum(axis=-1)
         share = np.divide(won, pairs, out=np.full_like(won, 0.5), where=pairs > 0.0)
@@ -280,7 +280,7 @@ def _improvement(
     return statistic, seeds[:1] if paired else seeds
 
 
-def _multiplicities(seeds: Array) -> Array:
+def multiplicities(seeds: Array) -> Array:
     """Count each seed: `[resamples, n, environments]` -> `[environments, resamples, n]`."""
     resamples, n, environments = seeds.shape
     bins = n * np.arange(environments * resamples).reshape(environments, resamples, 1)

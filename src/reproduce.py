@@ -32,7 +32,6 @@ from gausspg.tracking import (  # noqa: E402
     StoreError,
     add_text,
     default_uri,
-    read_metrics,
 )
 
 IDENTICAL, DIFFERENT, NOT_COMPARED = 0, 1, 2
@@ -98,10 +97,8 @@ def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
             print(f"run {record.name}: {'recorded' if recorded else 'present'} source, "
                   f"{record.config['steps']:,} steps", flush=True)  # fmt: skip
             _run(record, source, folder)
-        lines = read_metrics(folder / "run")
+        points = records.points_in(folder / "run")
         final = checkpoints.load(folder / "run" / trainer.FINAL)
-    points = {(step, name): value for step, metrics in lines
-              for name, value in metrics.items() if not name.startswith("time/")}  # fmt: skip
     difference = comparison.first_difference(record.points, points)
     difference = difference or comparison.first_parameter(record.final, final)
     if difference is None:

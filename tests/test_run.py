@@ -106,8 +106,6 @@ class Commands(dict[str, Command]):
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    # In the background of a shell SIGINT is ignored, and so it would be in the commands.
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
     found = Commands(tmp_path_factory.mktemp("commands"))
     yield found
     found.pool.shutdown(cancel_futures=True)
@@ -115,7 +113,6 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
         if command.process is not None and command.process.poll() is None:
             command.process.terminate()
             command.process.wait(SECONDS)
-    signal.signal(signal.SIGINT, former)
 
 
 @pytest.fixture

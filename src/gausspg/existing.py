@@ -1,6 +1,6 @@
 """The runs that are recorded already: which of them are the ones asked for, and how they stand."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from gausspg.tracking import (
     is_running,
     read_metrics,
     read_status,
+    run_folders,
     set_status,
     write_status,
 )
@@ -55,13 +56,7 @@ def find(runs: Path, store: Store) -> list[Existing]:
 
     A run that its process left RUNNING when it was killed is recorded as KILLED.
     """
-    return [found for folder in _folders(runs) if (found := _look(folder, store)) is not None]
-
-
-def _folders(runs: Path) -> Iterator[Path]:
-    # A run of its own, and the runs of a sweep below the sweep's folder.
-    for status in sorted([*runs.glob("*/status.json"), *runs.glob("*/*/status.json")]):
-        yield status.parent
+    return [found for folder in run_folders(runs) if (found := _look(folder, store)) is not None]
 
 
 def _look(folder: Path, store: Store) -> Existing | None:
@@ -69,8 +64,10 @@ def _look(folder: Path, store: Store) -> Existing | None:
     hashes, run_id = status.get("identity"), status.get("run_id")
     if status.get("store") != store.uri or run_id is None:
         return None
-    running = is_running(folder)
-    if status["status"] == "RUNNING" and not running:
+    # Asked only where it may be: this is done for every recorded run before anything starts.
+    left_running = status["status"] == "RUNNING"
+    running = left_running and is_running(folder)
+    if left_running and not running:
         _record_vanished(folder, run_id, store)
     if not isinstance(hashes, dict):
         return None

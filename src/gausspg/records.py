@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,12 @@ def from_store(uri: str, run_id: str) -> Record:
         history = metric_history(uri, [run_id], None)
     except StoreError as error:
         raise RecordError(str(error)) from error
-    points = {
-        (int(step), str(metric)): float(value)
+    points = _timeless(
+        ((int(step), str(metric)), float(value))
         for step, metric, value in zip(
             history["step"], history["metric"], history["value"], strict=True
         )
-    }
+    )
 
     def artifact(name: str) -> Path:
         try:
@@ -78,8 +78,7 @@ def from_store(uri: str, run_id: str) -> Record:
 def from_folder(folder: Path) -> Record:
     """Read a run's record from its own folder; see `from_store`."""
     status = json.loads((folder / "status.json").read_text("utf-8"))
-    points = {(step, name): value for step, metrics in read_metrics(folder)
-              for name, value in metrics.items()}  # fmt: skip
+    points = points_in(folder)
 
     def artifact(name: str) -> Path:
         if not (folder / name).is_file():
@@ -105,5 +104,17 @@ def _checked(name: str, status: str, points: Points, artifact: Any) -> Record:
         final = checkpoints.load(artifact(trainer.FINAL))
     except ValueError as error:
         raise RecordError(str(error)) from error
-    timeless = {key: value for key, value in points.items() if not key[1].startswith("time/")}
-    return Record(name, config, identity, provenance, patch, timeless, final)
+    return Record(name, config, identity, provenance, patch, points, final)
+
+
+def points_in(folder: Path) -> Points:
+    """Return every value in a run's metrics file but those of time, which no two runs share."""
+    return _timeless(
+        ((step, name), value)
+        for step, metrics in read_metrics(folder)
+        for name, value in metrics.items()
+    )
+
+
+def _timeless(points: Iterable[tuple[tuple[int, str], float]]) -> Points:
+    return {key: value for key, value in points if not key[1].startswith("time/")}

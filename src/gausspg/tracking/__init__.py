@@ -5,7 +5,7 @@ Importing it does not import mlflow; using it does.
 
 from gausspg.tracking.client import PRELOAD, StoreError
 from gausspg.tracking.delivery import deliver, undelivered
-from gausspg.tracking.folder import read_metrics, read_status, write_status
+from gausspg.tracking.folder import read_metrics, read_status, run_folders, write_status
 from gausspg.tracking.liveness import is_running
 from gausspg.tracking.reading import (
     RUN_COLUMNS,
@@ -38,6 +38,7 @@ __all__ = [
     "open_store",
     "read_metrics",
     "read_status",
+    "run_folders",
     "set_status",
     "sweep_tags",
     "undelivered",

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from gausspg.tracking.client import StoreError, connect, explain
-from gausspg.tracking.folder import METRICS, read_status, write_status
+from gausspg.tracking.folder import METRICS, read_status, run_folders, write_status
 from gausspg.tracking.liveness import is_running
 from gausspg.tracking.mirror import BATCH, read_points, to_entities
 
 
 def undelivered(runs: Path) -> Iterator[Path]:
     """Yield the folders below `runs` of ended runs whose store has not received everything."""
-    for path in sorted([*runs.glob("*/status.json"), *runs.glob("*/*/status.json")]):
-        status = read_status(path.parent)
+    for folder in run_folders(runs):
+        status = read_status(folder)
         lacks = status.get("unsent_from_byte") is not None or status.get("unsent")
-        if lacks and status.get("run_id") and not is_running(path.parent):
-            yield path.parent
+        if lacks and status.get("run_id") and not is_running(folder):
+            yield folder
 
 
 def deliver(folder: Path) -> str:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,15 @@ def remove_folders(made: Sequence[Path]) -> None:
     for path in made[1:]:
         with suppress(OSError):
             path.rmdir()
+
+
+def run_folders(runs: Path) -> Iterator[Path]:
+    """Yield the folders below `runs` that have a status, in order of their names.
+
+    Those of runs by themselves, of sweeps, and of the runs of sweeps below these.
+    """
+    for status in sorted([*runs.glob(f"*/{STATUS}"), *runs.glob(f"*/*/{STATUS}")]):
+        yield status.parent
 
 
 def write_status(folder: Path, **fields: Any) -> None:
