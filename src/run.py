@@ -12,6 +12,7 @@ Exit status: 0 all runs finished, 1 some did not, 2 nothing was done because a s
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,21 @@ _composed: list[tuple[dict[str, Any], dict[str, str]]] = []
 @hydra.main(config_path="../conf", config_name="config", version_base="1.3")
 def compose(config: DictConfig) -> float | None:
     """Collect the configuration of one run; run it at once where Hydra waits for its score."""
+    named, words = plain_values(config)
+    if _hydra_only_composes():
+        _composed.append((named, words))
+        return None
+    from gausspg.launch import launch_one
+
+    return launch_one(named, words)
+
+
+def plain_values(config: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the configuration of one job as plain values, and the words it was made of."""
     OmegaConf.set_readonly(config, True)
     # A value nobody gave stays ???, and is refused with the other wrong ones.
     plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     assert isinstance(plain, dict)
-    named = {str(key): value for key, value in plain.items()}
     choices = HydraConfig.get().runtime.choices
     # `tuned` only brings settings, and has a word also where there is no such file.
     words = {
@@ -46,12 +57,23 @@ def compose(config: DictConfig) -> float | None:
         for axis, word in choices.items()
         if word and "hydra/" not in axis and axis != "tuned"
     }
-    if _hydra_only_composes():
-        _composed.append((named, words))
-        return None
-    from gausspg.launch import launch_one
+    return {str(key): value for key, value in plain.items()}, words
 
-    return launch_one(named, words)
+
+def composed_or_told(compose: Callable[[], object]) -> bool:
+    """Let Hydra compose; say in one line what is wrong, if anything, and return whether not."""
+    try:
+        compose()
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
+        return False
+    except ValueError as error:
+        # Of all values of an axis, null alone gets no exception of Hydra's own.
+        if "Config group override" not in str(error):
+            raise
+        print(f"error: {error}; ~AXIS leaves an axis out", file=sys.stderr)
+        return False
+    return True
 
 
 def _hydra_only_composes() -> bool:
@@ -67,16 +89,7 @@ def _hydra_only_composes() -> bool:
 
 def main() -> int:
     """Compose, check, train; return the exit status."""
-    try:
-        compose()
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {_in_one_line(error)}", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        # Of all values of an axis, null alone gets no exception of Hydra's own.
-        if "Config group override" not in str(error):
-            raise
-        print(f"error: {error}; ~AXIS leaves an axis out", file=sys.stderr)
+    if not composed_or_told(compose):
         return 2
     if not _composed:
         return 0
@@ -85,7 +98,7 @@ def main() -> int:
     return launch(_composed, command=["python", "src/run.py", *sys.argv[1:]])
 
 
-def _in_one_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """Say what Hydra or OmegaConf found wrong, without their advice on config files."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     options = next((i for i, line in enumerate(lines) if line.startswith("Available options")), 0)

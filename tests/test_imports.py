@@ -31,7 +31,7 @@ WALLS = {
     "policies": ("estimators", "learners", "envs", "rollout", "evaluation", "trainer", "tracking"),
     "estimators": ("learners", "envs", "rollout", "evaluation", "trainer", "tracking"),
     "learners": ("trainer", "tracking", "factory"),
-    "trainer": (*RECORDING, "factory", "worker"),
+    "trainer": (*RECORDING, "factory", "worker", "laboratory"),
     **dict.fromkeys(RECORDING, (*MATHEMATICS, "learners", "envs", "rollout", "trainer")),
 }
 

@@ -34,6 +34,7 @@ from cli import (
 from composing import SMALL
 from gausspg import checkpoints, launch, worker
 from gausspg.agent import load
+from gausspg.labels import flatten
 from gausspg.tracking import StoreError, artifact_file, find_runs, metric_history, read_status
 
 pytestmark = WARNINGS
@@ -282,7 +283,7 @@ class TestSingleRun:
     def test_the_run_holds_its_words_and_every_setting(self, run: pd.Series) -> None:
         assert run["status"] == "FINISHED"
         ((config, named),) = composed_here(*COMMANDS["single"])
-        expected = named | worker.flatten(config, set(named))
+        expected = named | flatten(config, set(named))
         params = {
             name.removeprefix("param."): value
             for name, value in run.items()
@@ -362,10 +363,10 @@ class TestSweep:
 
     def test_what_a_word_brings_along_does_not_name_a_job(self) -> None:
         composed = composed_here("-m", "estimator=score_function,reparameterised", "seed=1,2")
-        labels = launch._varying(composed)
+        labels = launch._labels(composed)
         assert [list(label) for label in labels] == [["estimator", "seed"]] * 4
         composed = composed_here("-m", "learner.lr=0.1,0.2", "gamma=0.9,0.99")
-        assert [list(label) for label in launch._varying(composed)] == [
+        assert [list(label) for label in launch._labels(composed)] == [
             ["learner.lr", "gamma", "seed"]
         ] * 4
 

@@ -1,7 +1,6 @@
 """From composed configurations to finished runs: checks, the store, the processes, the table."""
 
 import gc
-import os
 import shlex
 import sys
 import time
@@ -10,12 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gausspg import existing, home, provenance, worker
 from gausspg.build import SettingsError
 from gausspg.identity import Identity, identify
-from gausspg.jobs import Event, Job, Outcome, Result, Started, prepare, run_jobs
+from gausspg.jobs import Event, Job, Outcome, Result, Started, cores, prepare, run_jobs
+from gausspg.labels import Composed, varying
+from gausspg.outcomes import set_right
 from gausspg.progress import Progress, display, summary_table
 from gausspg.settings import Settings, check
 from gausspg.termination import Terminated, terminate_as_exception
@@ -26,24 +27,20 @@ from gausspg.tracking import (
     default_uri,
     has_run,
     open_store,
-    read_status,
-    set_status,
     sweep_tags,
 )
-
-Composed = tuple[Mapping[str, Any], Mapping[str, str]]
 
 SCORE = "eval/final_deterministic_return_mean"
 _STOCHASTIC = "eval/final_stochastic_return_mean"
 _BEST = "eval/best_deterministic_return_mean"
+# Words in the order in which others bring them along: an estimator its learner, that its squash.
+_BROUGHT = ("squash", "learner", "policy", "variance", "estimator", "env")
 _AXES = ("env", "policy", "variance", "squash", "estimator", "learner")
 _TOLD: dict[existing.Action, str] = {
     "skip": "are finished already and do not run again (existing=rerun runs them)",
     "resume": "were interrupted and go on from their last checkpoint",
     "leave": "are running elsewhere and are left alone",
 }
-# Words in the order in which others bring them along: an estimator its learner, that its squash.
-_BROUGHT = ("squash", "learner", "policy", "variance", "estimator", "env")
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -186,7 +183,7 @@ def _run_single(wanted: _Wanted, store: Store, command: str) -> int:
         print(f"folder: {wanted.known.folder}\nrun id: {wanted.known.run_id}")
         return FINISHED if wanted.action == "skip" else SOME_FAILED
     request = _request(wanted, store, home.runs(), {"command": command}, None)
-    label = _varying([wanted.composed])[0]
+    label = _labels([wanted.composed])[0]
     job = Job(0, " ".join(str(value) for value in label.values()), request)
     result = Result(job)
     begin = time.monotonic()
@@ -231,8 +228,8 @@ class _Sweep:
         self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
         self._folder = home.runs() / f"{self._id}-{self._name}"
         self._wanted, self._store, self._command = wanted, store, command
-        self._workers = settings[0].jobs or _cores()
-        self._labels = _varying(composed)
+        self._workers = settings[0].jobs or cores()
+        self._labels = _labels(composed)
 
     def run(self) -> int:
         """Train all, print and record the table, return the exit status."""
@@ -285,29 +282,10 @@ class _Sweep:
                     view.finished(event.job.index, event.value)
 
             outcome = run_jobs(jobs, worker.run_job, self._workers, worker.PRELOAD, on_event)
-        self._set_right(outcome)
+        set_right(self._store, outcome.results)
         for result in outcome.results:
             results[result.job.index] = result
         return replace(outcome, results=results)
-
-    def _set_right(self, outcome: Outcome) -> None:
-        """Record the end of runs whose own process had no time to."""
-        for result in outcome.results:
-            folder = result.job.payload.folder
-            recorded = read_status(folder)
-            # The folder knows the run also where its process was killed before it could report.
-            result.run_id = result.run_id or recorded.get("run_id")
-            if result.run_id is None and result.traceback is not None:
-                print(result.traceback, file=sys.stderr)
-            if result.run_id is None or recorded.get("status") != "RUNNING":
-                continue
-            status: Literal["KILLED", "FAILED"] = (
-                "KILLED" if result.status == "KILLED" else "FAILED"
-            )
-            try:
-                set_status(self._store, result.run_id, status, result.error, folder)
-            except (StoreError, OSError) as error:
-                print(f"warning: {error}", file=sys.stderr)
 
 
 def _known_result(wanted: _Wanted, job: Job) -> Result:
@@ -318,11 +296,6 @@ def _known_result(wanted: _Wanted, job: Job) -> Result:
     if wanted.action == "skip":
         return Result(job, "FINISHED", wanted.known.metrics, run_id=run_id)
     return Result(job, error="running elsewhere", run_id=run_id)
-
-
-def _cores() -> int:
-    # Where it can be known, of this process and not of the machine.
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _row(result: Result, label: Mapping[str, object]) -> dict[str, object]:
@@ -350,41 +323,9 @@ def _print_table(rows: Sequence[Mapping[str, object]], label: Iterable[str]) -> 
     summary_table(rows, columns)
 
 
-def _varying(composed: Sequence[Composed]) -> list[dict[str, object]]:
-    """Return, per run, the words and settings that tell the runs apart; the seed always.
-
-    Settings below an axis whose word differs are left out: the word says it. So is what a word
-    brings along, be it another word or a setting.
-    """
-    # Words that name no axis (a sweep, what is tuned) only bring settings, which speak themselves.
-    flat = [
-        worker.flatten(config, set(words)) | {key: words[key] for key in _AXES if key in words}
-        for config, words in composed
-    ]
-    keys = list(dict.fromkeys(key for one in flat for key in one))
-    differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
-    words = [axis for axis in _AXES if axis in differing]
+def _labels(composed: Sequence[Composed]) -> list[dict[str, object]]:
+    """Return what tells the runs apart, and the seed always."""
     if len(composed) == 1:
-        words = ["env"]
-    others = [
-        key
-        for key in differing
-        if key != "seed" and key not in words and key.partition(".")[0] not in words
-    ]
-    telling = _needed(flat, [*words, *others]) if len(composed) > 1 else words
-    return [{key: one.get(key) for key in [*telling, "seed"]} for one in flat]
-
-
-def _needed(flat: Sequence[Mapping[str, object]], names: list[str]) -> list[str]:
-    """Drop from the names what tells no more runs apart than the rest do."""
-
-    def told_apart(names: Sequence[str]) -> int:
-        return len({tuple(repr(one.get(name)) for name in names) for one in flat})
-
-    most = told_apart(names)
-    settings = [name for name in names if name not in _AXES]
-    for name in [*settings[::-1], *_BROUGHT]:
-        fewer = [other for other in names if other != name]
-        if told_apart(fewer) == most:
-            names = fewer
-    return names
+        config, words = composed[0]
+        return [{"env": words["env"], "seed": config["seed"]}]
+    return varying(composed, _AXES, _BROUGHT)

@@ -1,5 +1,6 @@
 """Multilayer perceptrons, initialised from a given generator."""
 
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
@@ -35,9 +36,13 @@ def linear(inputs: int, outputs: int, gain: float, generator: torch.Generator) -
     """Return a linear layer with an orthogonal weight scaled by `gain` and a zero bias."""
     # The weights torch draws by itself come from its global generator and are thrown away:
     # skip_init spends no randomness that is not ours.
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    with warnings.catch_warnings():
+        # A policy without a state has layers of a bias alone, of which torch warns.
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+        layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
     assert isinstance(layer, nn.Linear)
-    nn.init.orthogonal_(layer.weight, gain, generator=generator)
+    if inputs:
+        nn.init.orthogonal_(layer.weight, gain, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
 

@@ -5,7 +5,7 @@ checked when `gausspg.build` builds them. What belongs to no axis is checked her
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -15,7 +15,9 @@ from gausspg.ranges import Count, Fraction, Natural
 Node = dict[str, Any]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Settings that know no unknown key, no infinite number and no true among the numbers."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
@@ -27,7 +29,10 @@ class _Strict(BaseModel):
         return value
 
 
-class EvaluationSettings(_Strict):
+Kind = TypeVar("Kind", bound=Strict)
+
+
+class EvaluationSettings(Strict):
     """When and how the policy is evaluated."""
 
     interval: Count
@@ -37,21 +42,21 @@ class EvaluationSettings(_Strict):
     seed: Natural
 
 
-class TrackingSettings(_Strict):
+class TrackingSettings(Strict):
     """Where runs are recorded."""
 
     uri: str | None
     experiment: Annotated[str, Field(min_length=1)]
 
 
-class VideoSettings(_Strict):
+class VideoSettings(Strict):
     """The short animation of the trained policy."""
 
     frames: Natural
     width: Count
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """Everything that is set for one run; one attribute per key of `conf/config.yaml`."""
 
     seed: Natural
@@ -80,16 +85,30 @@ def check(config: Mapping[str, Any]) -> Settings:
     Raises:
         SettingsError: the first wrong value, in one line.
     """
-    _refuse_missing(config, "")
+    return validated(Settings, config)
+
+
+def validated(kind: type[Kind], config: Mapping[str, Any]) -> Kind:
+    """Check a resolved configuration against any class of settings.
+
+    Raises:
+        SettingsError: the first wrong value, in one line.
+    """
+    refuse_missing(config)
     try:
-        return Settings.model_validate(config)
+        return kind.model_validate(config)
     except ValidationError as error:
         raise SettingsError(describe(error)) from error
 
 
-def _refuse_missing(node: Mapping[str, Any], prefix: str) -> None:
+def refuse_missing(node: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse what nobody gave a value, `???`.
+
+    Raises:
+        SettingsError: the first of them.
+    """
     for key, value in node.items():
         if isinstance(value, Mapping):
-            _refuse_missing(value, f"{prefix}{key}.")
+            refuse_missing(value, f"{prefix}{key}.")
         elif value == "???":
             raise SettingsError(f"{prefix}{key} is missing: add {prefix}{key}=VALUE")

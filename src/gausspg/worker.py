@@ -4,7 +4,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from gausspg import existing, factory, tracking, trainer, video
 from gausspg.assembly import Assembled, assemble
 from gausspg.identity import Identity
 from gausspg.jobs.child import Job, Report, Started
+from gausspg.labels import flatten
 from gausspg.progress import Progress
 from gausspg.settings import Settings, check
 from gausspg.streams import Streams
@@ -170,22 +171,3 @@ def _animate(recorder: Recorder, parts: Assembled) -> None:
         recorder.set_tag("no_animation", reason)
         return
     recorder.artifact(path)
-
-
-def flatten(config: Mapping[str, Any], skip: Collection[str] = ()) -> dict[str, Any]:
-    """Return nested settings with dotted names; a name in `skip` is left to the caller's own value.
-
-    An axis's word stands under the axis's name (`variance`), its settings below it
-    (`variance.min_std`).
-    """
-    flat: dict[str, Any] = {}
-
-    def walk(node: Mapping[str, Any], prefix: str) -> None:
-        for key, value in node.items():
-            if isinstance(value, Mapping) and value:
-                walk(value, f"{prefix}{key}.")
-            elif f"{prefix}{key}" not in skip:
-                flat[f"{prefix}{key}"] = value
-
-    walk(config, "")
-    return flat

@@ -37,7 +37,8 @@ class Reparameterised(Estimator):
     an environment clips, the gradient is zero, and whatever changes by jumps is not seen at all.
 
     Args:
-        through: what is differentiated beyond the action.
+        through: what is differentiated beyond the action; null: the value of actions where there
+            is one, else the dynamics.
         horizon: of `through=dynamics`, steps after which a value function takes over; null: the
             whole episode.
         offered: the kinds of evidence that the learner has.
@@ -50,11 +51,13 @@ class Reparameterised(Estimator):
 
     def __init__(
         self,
-        through: Through,
+        through: Through | None,
         horizon: Count | None,
         *,
         offered: Offer = frozenset({"action_values", "dynamics"}),
     ) -> None:
+        if through is None:
+            through = "action_value" if "action_values" in offered else "dynamics"
         if through == "action_value" and horizon is not None:
             raise ValueError(
                 f"estimator.horizon={horizon} has no effect with estimator.through=action_value: "

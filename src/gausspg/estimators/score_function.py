@@ -34,7 +34,7 @@ class ScoreFunction(Estimator):
     Args:
         weight: the return of the whole episode, the reward-to-go, the generalised advantage, or
             Q(s, a) of fresh actions; null: the generalised advantage where there are trajectories,
-            else Q.
+            or the reward-to-go if `baseline` is another than its value function; else Q.
         baseline: subtracted from the weight: nothing, the batch's mean, the value function, or the
             mean of the other actions' Q. null: `leave_one_out` with Q, else `value`.
         gae_lambda: of `weight=gae`; null there means 0.95.
@@ -62,7 +62,8 @@ class ScoreFunction(Estimator):
         action_samples: int = 1,
     ) -> None:
         if weight is None:
-            weight = "gae" if "trajectories" in offered else "action_value"
+            of_trajectories: Weight = "gae" if baseline in (None, "value") else "reward_to_go"
+            weight = of_trajectories if "trajectories" in offered else "action_value"
         self.evidence = "action_values" if weight == "action_value" else "trajectories"
         if self.evidence not in offered:
             needed = self.evidence.replace("_", " ")

@@ -12,7 +12,9 @@ should be in `preload`. The fork server starts with the first call in a process,
 of `run_jobs`, and lives as long as that process; a later call cannot add to what it has imported.
 """
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,7 @@ __all__ = [
     "Result",
     "Started",
     "Status",
+    "cores",
     "prepare",
     "run_jobs",
 ]
@@ -48,6 +51,12 @@ class Outcome:
     def interrupted(self) -> bool:
         """Whether Ctrl-C or SIGTERM ended the work early."""
         return self.interrupted_by is not None
+
+
+def cores() -> int:
+    """Return how many jobs can run side by side."""
+    # Where it can be known, of this process and not of the machine.
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def prepare(preload: Sequence[str]) -> None:

@@ -23,6 +23,11 @@ class SquashedNormal(ActionDistribution):
         self.squash = squash
         self._variance = variance
 
+    @property
+    def independent(self) -> bool:
+        """Whether the latent dimensions are independent given the state."""
+        return self._variance.independent
+
     def sample(self, noise: Tensor) -> Tensor:
         """See `ActionDistribution`."""
         with torch.no_grad():

@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,11 +37,13 @@ class Variance(nn.Module, ABC):
 
     Class attributes say what the mode can do; refusals ask these and never a name:
     `independent`: the dimensions of u are independent given the state; `minimum_action_dim`: below
-    it the mode would equal a simpler one.
+    it the mode would equal a simpler one; `scale_setting`: the setting that says how widely u
+    scatters before any training.
     """
 
     independent: bool = True
     minimum_action_dim: int = 1
+    scale_setting: ClassVar[str] = "initial_std"
 
     @abstractmethod
     def forward(self, mean: Tensor, observations: Tensor, features: Tensor) -> Normal:

@@ -14,6 +14,7 @@ class Fixed(Variance):
         shape: sizes of the network.
     """
 
+    scale_setting = "std"
     log_std: Tensor
 
     def __init__(self, std: PerDimension, *, shape: Shape) -> None:

@@ -1,0 +1,75 @@
+"""What tells the jobs of one sweep apart: the words and settings a person wants to read."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+Composed = tuple[Mapping[str, Any], Mapping[str, str]]
+
+
+def varying(
+    composed: Sequence[Composed], axes: Sequence[str], brought: Sequence[str]
+) -> list[dict[str, object]]:
+    """Return, per job, the words and settings that tell the jobs apart; the seed always.
+
+    Settings below an axis whose word differs are left out: the word says it. So is what a word
+    brings along, be it another word or a setting.
+
+    Args:
+        composed: resolved configuration and words of each job.
+        axes: the words that are named first, in this order.
+        brought: the same in the order in which others bring them along.
+    """
+    # Words that name no axis (a sweep, what is tuned) only bring settings, which speak themselves.
+    flat = [
+        flatten(config, set(words)) | {key: words[key] for key in axes if key in words}
+        for config, words in composed
+    ]
+    keys = list(dict.fromkeys(key for one in flat for key in one))
+    differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+    words = [axis for axis in axes if axis in differing]
+    others = [
+        key
+        for key in differing
+        if key != "seed" and key not in words and key.partition(".")[0] not in words
+    ]
+    telling = _needed(flat, [*words, *others], axes, brought)
+    return [{key: one.get(key) for key in [*telling, "seed"]} for one in flat]
+
+
+def _needed(
+    flat: Sequence[Mapping[str, object]],
+    names: list[str],
+    axes: Sequence[str],
+    brought: Sequence[str],
+) -> list[str]:
+    """Drop from the names what tells no more jobs apart than the rest do."""
+
+    def told_apart(names: Sequence[str]) -> int:
+        return len({tuple(repr(one.get(name)) for name in names) for one in flat})
+
+    most = told_apart(names)
+    settings = [name for name in names if name not in axes]
+    for name in [*settings[::-1], *brought]:
+        fewer = [other for other in names if other != name]
+        if told_apart(fewer) == most:
+            names = fewer
+    return names
+
+
+def flatten(config: Mapping[str, Any], skip: Collection[str] = ()) -> dict[str, Any]:
+    """Return nested settings with dotted names; a name in `skip` is left to the caller's own value.
+
+    An axis's word stands under the axis's name (`variance`), its settings below it
+    (`variance.min_std`).
+    """
+    flat: dict[str, Any] = {}
+
+    def walk(node: Mapping[str, Any], prefix: str) -> None:
+        for key, value in node.items():
+            if isinstance(value, Mapping) and value:
+                walk(value, f"{prefix}{key}.")
+            elif f"{prefix}{key}" not in skip:
+                flat[f"{prefix}{key}"] = value
+
+    walk(config, "")
+    return flat

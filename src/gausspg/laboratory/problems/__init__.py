@@ -1,0 +1,1 @@
+"""What is climbed in the laboratory; `base` says what a problem is."""
