@@ -10,6 +10,7 @@ import torch
 
 from gausspg import factory
 from gausspg.envs.base import BaseEnvironment
+from gausspg.learners.base import Learner
 from gausspg.memory import keep_freed_memory
 from gausspg.policies.base import Policy
 from gausspg.settings import Settings, check
@@ -24,6 +25,7 @@ class Assembled:
     settings: Settings
     environment: BaseEnvironment
     policy: Policy
+    learner: Learner
     loop: Trainer
 
 
@@ -51,4 +53,4 @@ def assemble(config: Mapping[str, Any], folder: Path, identity: str) -> Assemble
     policy = factory.build_policy(spec, streams).to(device)
     learner = factory.build_learner(settings, environment, policy, streams, device)
     loop = Trainer(settings, environment, policy, spec, learner, streams, folder, identity)
-    return Assembled(settings, environment, policy, loop)
+    return Assembled(settings, environment, policy, learner, loop)

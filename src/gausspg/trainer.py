@@ -65,10 +65,14 @@ class Trainer:
         self._best = -np.inf
         self._resumed = False
 
-    def resume(self) -> str | None:
+    def resume(self, any_source: bool = False) -> str | None:
         """Take up the state of the latest checkpoint in the folder; `run` then goes on from there.
 
         `told` is the number of pairs that `run` had yielded by then.
+
+        Args:
+            any_source: also one of another identity: what is loaded is looked at and not
+                trained on.
 
         Returns:
             Why it is not the latest checkpoint, or None.
@@ -77,7 +81,7 @@ class Trainer:
             ValueError: there is no whole checkpoint, or it is one of another configuration.
         """
         state, problem = checkpoints.load_latest(self._folder / CHECKPOINT)
-        if state["identity"] != self._identity:
+        if state["identity"] != self._identity and not any_source:
             raise ValueError(
                 f"{self._folder / CHECKPOINT} is of another configuration, source or environment, "
                 "so the run cannot go on from it: run it anew with existing=rerun"

@@ -47,8 +47,8 @@ def columns(found: Measurement) -> dict[str, list[float]]:
         "estimate": found.mean.tolist(),
         "standard_error": found.standard_error.tolist(),
     }
-    if found.reference is not None:
-        table["true"] = found.reference.tolist()
+    if found.reference is not None and not found.reference.up_to_scale:
+        table["true"] = found.reference.gradient.tolist()
         table["bias_in_standard_errors"] = _in_standard_errors(found).tolist()
     table["variance"] = found.variance.tolist()
     if found.exact_variance is not None:
@@ -67,16 +67,17 @@ def _of(found: Measurement, which: Tensor) -> dict[str, float]:
     signal = float(mean.square().sum()) - trace / found.rows
     numbers = {"estimate_norm": float(mean.norm()), "variance": trace}
     if found.reference is not None:
-        true = found.reference[which]
-        signal = float(true.square().sum())
-        numbers |= {
-            "true_norm": float(true.norm()),
-            "bias_norm": float((mean - true).norm()),
-            "bias_in_standard_errors": float(_in_standard_errors(found)[which].abs().max()),
-        }
+        true = found.reference.gradient[which]
         norms = float(mean.norm() * true.norm())
         if norms > 0.0:
             numbers["cosine"] = float(mean @ true) / norms
+        if not found.reference.up_to_scale:
+            signal = float(true.square().sum() - found.reference.variance[which].sum())
+            numbers |= {
+                "true_norm": float(true.norm()),
+                "bias_norm": float((mean - true).norm()),
+                "bias_in_standard_errors": float(_in_standard_errors(found)[which].abs().max()),
+            }
     if found.exact_variance is not None:
         numbers["exact_variance"] = float(found.exact_variance[which].sum())
     numbers["signal_to_noise"] = signal / trace if trace > 0.0 else math.inf
@@ -85,10 +86,10 @@ def _of(found: Measurement, which: Tensor) -> dict[str, float]:
 
 def _in_standard_errors(found: Measurement) -> Tensor:
     """Distance of each parameter's mean from the truth; 0 where rounding explains it."""
-    assert found.reference is not None and found.reference_variance is not None
-    distance = found.mean - found.reference
-    error = (found.variance / found.rows + found.reference_variance).sqrt()
+    assert found.reference is not None, "there is something to compare with"
+    distance = found.mean - found.reference.gradient
+    error = (found.variance / found.rows + found.reference.variance).sqrt()
     # Estimates are of float32: without noise they still differ from the truth in the last digits.
-    rounding = 1e-6 * (found.reference.abs() + found.variance.sqrt())
+    rounding = 1e-6 * (found.reference.gradient.abs() + found.variance.sqrt())
     distance = torch.where(distance.abs() <= rounding, torch.zeros_like(distance), distance)
     return distance / torch.maximum(error, rounding.clamp(min=1e-30))

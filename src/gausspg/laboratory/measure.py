@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gausspg.laboratory.moments import Moments
-from gausspg.laboratory.problems.base import Problem
+from gausspg.laboratory.problems.base import Problem, Reference
 from gausspg.laboratory.recipe import Recipe, single
 from gausspg.laboratory.rows import RowWise, parameter_names
 from gausspg.policies.base import Policy
@@ -28,8 +28,7 @@ class Measurement:
         rows: how many estimates there were.
         mean: of an estimate, `[P]`, float64 like all of these.
         variance: of one estimate, `[P]`.
-        reference: the true gradient, `[P]`; None where it is not known.
-        reference_variance: of the mean that `reference` is, `[P]`; zeros where it is exact.
+        reference: the true gradient, or the nearest to it; None where there is none.
         exact_variance: what `variance` should be, `[P]`, NaN where it is not known.
         evaluations: of f, for one estimate.
         seconds: of processor time, for one estimate.
@@ -40,8 +39,7 @@ class Measurement:
     rows: int
     mean: Tensor
     variance: Tensor
-    reference: Tensor | None
-    reference_variance: Tensor | None
+    reference: Reference | None
     exact_variance: Tensor | None
     evaluations: int
     seconds: float
@@ -70,29 +68,12 @@ def measure(
         _add(moments, problem, policy, recipe, draws, count)
     seconds = (time.process_time() - begin) / rows
     mean, variance = moments.combine(coefficients)
-    reference, exact_variance = exact(problem, policy, recipe)
     return Measurement(
         names=entry_names(policy), groups=entry_groups(policy), rows=rows, mean=mean,
-        variance=variance, reference=reference,
-        reference_variance=None if reference is None else torch.zeros_like(reference),
-        exact_variance=exact_variance, evaluations=problem.evaluations(recipe, policy),
-        seconds=seconds,
+        variance=variance, reference=problem.reference(policy),
+        exact_variance=problem.exact_variance(copy.deepcopy(policy).double(), recipe),
+        evaluations=problem.evaluations(recipe, policy), seconds=seconds,
     )  # fmt: skip
-
-
-def exact(problem: Problem, policy: Policy, recipe: Recipe) -> tuple[Tensor | None, Tensor | None]:
-    """Return the true gradient and the variance of one estimate, both `[P]`, where known."""
-    precise = copy.deepcopy(policy).double()
-    trained = [p for p in precise.parameters() if p.requires_grad and p.numel()]
-    climbed = problem.exact(precise)
-    gradient = None
-    if climbed is not None:
-        grads = torch.autograd.grad(climbed, trained, allow_unused=True)
-        parts = [
-            torch.zeros_like(p) if g is None else g for p, g in zip(trained, grads, strict=True)
-        ]
-        gradient = torch.cat([part.flatten() for part in parts])
-    return gradient, problem.exact_variance(precise, recipe)
 
 
 def entry_names(policy: Policy) -> list[str]:

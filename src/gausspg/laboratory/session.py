@@ -45,6 +45,7 @@ FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 _SHOWN = {
     "true": "gradient/true_norm",
     "estimate": "gradient/estimate_norm",
+    "cosine": "gradient/cosine",
     "bias/SE": "gradient/bias_in_standard_errors",
     "variance": "gradient/variance",
     "exact": "gradient/exact_variance",

@@ -35,7 +35,7 @@ class Settings(Strict):
     tracking: TrackingSettings
     problem: Node
     estimator: Node
-    policy: Node
+    policy: Node | None = None
     variance: Node | None = None
     squash: Node | None = None
 
@@ -92,8 +92,10 @@ def _with_baseline(node: Node, baseline: Baseline | None) -> Node:
 
 
 def _new_policy(settings: Settings, problem: Problem, streams: Streams) -> Policy:
-    if settings.variance is None or settings.squash is None or settings.std is None:
-        raise SettingsError("variance, squash and std have to be given for this problem")
+    if not (settings.policy and settings.variance and settings.squash and settings.std):
+        raise SettingsError(
+            "this problem needs a policy, variance, squash and std: give the one that is null"
+        )
     if isinstance(problem, OneStep) and settings.policy.get("hidden"):
         raise SettingsError(
             f"policy.hidden={settings.policy['hidden']} has no effect without a state: set []"

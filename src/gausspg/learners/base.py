@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gausspg.envs.batch import BatchedEnv, Episode, NonFiniteError
-from gausspg.estimators.base import Estimator
+from gausspg.estimators.base import ActionValue, Estimator
 from gausspg.policies.base import ActionDistribution, Policy
 
 Schedule = Literal["constant", "linear"]
@@ -48,6 +48,15 @@ class Learner(ABC):
             done: share of the step budget used so far, for schedules.
             left: steps left of the budget; a learner that can stops there.
         """
+
+    def action_value(self, observations: Tensor) -> ActionValue | None:
+        """Return the learned Q at normalised observations; None where there is none.
+
+        Args:
+            observations: `[batch, observation_dim]`.
+        """
+        del observations
+        return None
 
     @abstractmethod
     def begin_segment(self) -> None:

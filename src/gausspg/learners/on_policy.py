@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.differentiable import DifferentiableBatch
-from gausspg.estimators.base import Estimator, Evidence, Trajectories
+from gausspg.estimators.base import ActionValue, Estimator, Evidence, Trajectories
 from gausspg.learners.base import (
     Iteration,
     Learner,
@@ -136,6 +136,10 @@ class OnPolicy(Learner):
             groups.append({"params": list(self._critic.parameters()), "lr": critic_lr or lr})
         self._optimiser = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self._initial_lrs: list[float] = [group["lr"] for group in groups]
+
+    def action_value(self, observations: Tensor) -> ActionValue | None:
+        """See `Learner`."""
+        return self._critic.of_actions(observations)
 
     def begin_segment(self) -> None:
         """See `Learner`."""

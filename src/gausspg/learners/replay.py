@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gausspg.envs.batch import BatchedEnv, NonFiniteError
+from gausspg.estimators.base import ActionValue as ActionValueFunction
 from gausspg.estimators.base import Estimator
 from gausspg.learners.base import (
     Iteration,
@@ -159,6 +160,10 @@ class Replay(Learner):
         self._scaler = RewardScaler(num_envs, gamma, scale_rewards)
         self._steps = self._updates = 0
 
+    def action_value(self, observations: Tensor) -> ActionValueFunction:
+        """See `Learner`: the lower of the two."""
+        return lambda codes: self._critic.lowest(observations, codes)
+
     def begin_segment(self) -> None:
         """See `Learner`; what was experienced is kept."""
         self._scaler.forget_episodes()
@@ -274,9 +279,7 @@ class Replay(Learner):
     ) -> dict[str, float]:
         distribution = self._policy(data.observations)
         surrogate = self._estimator.at_fresh_actions(
-            distribution,
-            data.noise,
-            lambda codes: self._critic.lowest(data.observations, codes),
+            distribution, data.noise, self.action_value(data.observations)
         )
         loss = -surrogate.mean()
         if not self._temperature.is_zero:

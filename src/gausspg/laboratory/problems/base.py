@@ -3,8 +3,10 @@
 A new one is one file with one class and one YAML in `conf/problem/`.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -21,6 +23,21 @@ from gausspg.policies.base import ActionDistribution, Policy
 from gausspg.policies.gaussian import SquashedNormal
 
 Draws = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A gradient that estimates are compared with.
+
+    Attributes:
+        gradient: `[P]`, float64.
+        variance: of `gradient`, `[P]`; zeros where it is exact.
+        up_to_scale: only its direction can be compared.
+    """
+
+    gradient: Tensor
+    variance: Tensor
+    up_to_scale: bool = False
 
 
 class Problem(ABC):
@@ -80,6 +97,24 @@ class Problem(ABC):
         """
         del policy
         return None
+
+    def reference(self, policy: Policy) -> Reference | None:
+        """Return what estimates are compared with; the gradient of `exact` unless overridden.
+
+        Args:
+            policy: at the point of the measurement, float32.
+        """
+        precise = copy.deepcopy(policy).double()
+        climbed = self.exact(precise)
+        if climbed is None:
+            return None
+        trained = [p for p in precise.parameters() if p.requires_grad and p.numel()]
+        grads = torch.autograd.grad(climbed, trained, allow_unused=True)
+        parts = [
+            torch.zeros_like(p) if g is None else g for p, g in zip(trained, grads, strict=True)
+        ]
+        gradient = torch.cat([part.flatten() for part in parts])
+        return Reference(gradient, torch.zeros_like(gradient))
 
     def exact_variance(self, policy: Policy, recipe: Recipe) -> Tensor | None:
         """Return the variance of one row's estimate in each parameter, `[P]`, NaN where unknown.
