@@ -88,7 +88,13 @@ def row_variance(problem: "OneStep", policy: Policy, recipe: Recipe) -> Tensor |
     point = _point(problem, policy)
     number, first = recipe.action_samples, recipe.components[0].estimator
     if isinstance(first, MeasureValued):
-        return None if problem.action_dim > 1 else _of_measure_valued(problem, point) / number
+        if problem.action_dim > 1:
+            return None
+        # Its own draws and those that the entropy is sampled with are independent.
+        entropy = problem.temperature * _of_entropy(point, point.z)
+        centred = entropy - point.mean_of(entropy)
+        sampled = point.mean_of(centred.square())
+        return (_of_measure_valued(problem, point) + sampled) / number
     if recipe.leave_one_out:
         return None if problem.temperature else _of_leave_one_out(problem, point, number)
     rows = []

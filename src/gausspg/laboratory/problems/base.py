@@ -201,7 +201,10 @@ class OneStep(Problem):
             return codes.new_ones(codes.shape[:-1]) if of_one else self.value(codes) - shift
 
         climbed = estimator.at_fresh_actions(distribution, noise, value)
-        bonus = None if of_one else self.bonus(estimator, distribution, noise)
+        # What makes the action alone: an estimator may consume more, for other ends.
+        noises = estimator.noises_per_action if isinstance(estimator, LaboratoryEstimator) else 1
+        of_actions = noise[: len(noise) // noises]
+        bonus = None if of_one else self.bonus(estimator, distribution, of_actions)
         return climbed if bonus is None else climbed + bonus
 
     def bonus(
