@@ -66,14 +66,17 @@ def _chunk(alike: Sequence[Factors]) -> tuple[Tensor, Tensor]:
 
 
 def _of_rows(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    if len(rows) == 1:
-        # Its own case, and the usual one, for speed.
-        variance, mean = torch.var_mean(rows[0], 0, correction=0)
-        return mean.double()[None], (variance.double() * len(rows[0]))[None, None]
     means = [one.mean(0) for one in rows]
     centred = [one - mean for one, mean in zip(rows, means, strict=True)]
-    scatter = [[(one * other).sum(0) for other in centred] for one in centred]
+    scatter = [[_summed_products(one, other) for other in centred] for one in centred]
     return torch.stack(means).double(), torch.stack([torch.stack(row) for row in scatter]).double()
+
+
+def _summed_products(one: Tensor, other: Tensor) -> Tensor:
+    """Sum over rows of the products of `[rows, p]`: by a product, as torch sums columns slowly."""
+    if one.shape[1] == 1:
+        return torch.dot(one.flatten(), other.flatten())[None]
+    return one.new_ones(len(one)) @ (one * other)
 
 
 def _of_products(alike: Sequence[Factors]) -> tuple[Tensor, Tensor]:
