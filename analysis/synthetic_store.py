@@ -54,7 +54,14 @@ def fill(
         connection.execute("PRAGMA synchronous = OFF")
         for number, job in enumerate(jobs):
             _insert(
-                connection, store.experiment_id, parent.run_id, sweep, number, job, points, settings
+                connection,
+                str(store.experiment_id),
+                parent.run_id,
+                sweep,
+                number,
+                job,
+                points,
+                settings,
             )
         connection.commit()
     return store.uri

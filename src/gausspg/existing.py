@@ -10,7 +10,9 @@ from gausspg.identity import Identity
 from gausspg.tracking import (
     Store,
     StoreError,
+    has_run,
     is_running,
+    is_server,
     read_metrics,
     read_status,
     run_folders,
@@ -74,6 +76,23 @@ def _look(folder: Path, store: Store) -> Existing | None:
     finished = status["status"] == "FINISHED"
     state: State = "running" if running else "finished" if finished else "interrupted"
     return Existing(Identity(**hashes), folder, run_id, state)
+
+
+def is_deleted(run: Existing, store: Store) -> bool:
+    """Tell whether the store had the run once and has it no more.
+
+    Raises:
+        StoreError: the store cannot be read, and is not a server: of one that is away nothing is
+            known, and its runs count as they are recorded here.
+    """
+    if store.experiment_id is None or read_status(run.folder).get("awaits_store"):
+        return False
+    try:
+        return not has_run(store.uri, run.run_id)
+    except StoreError:
+        if not is_server(store.uri):
+            raise
+        return False
 
 
 def _record_vanished(folder: Path, run_id: str, store: Store) -> None:

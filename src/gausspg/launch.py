@@ -21,11 +21,13 @@ from gausspg.progress import Progress, display, summary_table
 from gausspg.settings import Settings, check
 from gausspg.termination import Terminated, terminate_as_exception
 from gausspg.tracking import (
+    ServerAwayError,
     Store,
     StoreError,
     SweepRecorder,
+    away,
     default_uri,
-    has_run,
+    is_server,
     open_store,
     sweep_tags,
 )
@@ -79,8 +81,8 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
 def _browser(store: Store) -> str:
     """Say how to see the runs in MLflow's UI, in its part for trained models."""
     path = f"/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
-    if store.uri.startswith(("http://", "https://")):
-        return store.uri.rstrip("/") + path
+    if is_server(store.uri):
+        return store.uri.rstrip("/") + (path if store.experiment_id is not None else "")
     return f"mlflow ui --backend-store-uri {store.uri}\n{18 * ' '}http://127.0.0.1:5000{path}"
 
 
@@ -116,7 +118,12 @@ def _check_all(composed: Sequence[Composed]) -> list[Settings]:
 
 def _open(settings: Settings) -> Store:
     uri = settings.tracking.uri or default_uri(home.runs())
-    return open_store(uri, home.runs(), settings.tracking.experiment)
+    try:
+        return open_store(uri, home.runs(), settings.tracking.experiment)
+    except ServerAwayError as error:
+        print(f"the tracking server is away, so runs are kept in {home.runs()} alone and arrive "
+              f"there when it is back, or with python src/sync.py ({error})")  # fmt: skip
+        return away(uri, settings.tracking.experiment)
 
 
 @dataclass(frozen=True)
@@ -139,8 +146,8 @@ def _look_up(
     for one in composed:
         identity = identify(one[0])
         same = known.get(identity.key)
-        if same is not None and not has_run(store.uri, same.run_id):
-            same = None  # Deleted in the store: whoever did that wants it no more.
+        if same is not None and existing.is_deleted(same, store):
+            same = None  # Whoever did that wants it no more.
         wanted.append(_Wanted(one, identity, same, existing.action(rule, alone, same)))
     counts = Counter(one.action for one in wanted)
     for action, told in _TOLD.items():

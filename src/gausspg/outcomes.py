@@ -16,8 +16,9 @@ def set_right(store: Store, results: Sequence[Result]) -> None:
     for result in results:
         folder = result.job.payload.folder
         recorded = read_status(folder)
-        # The folder knows the run also where its process was killed before it could report.
-        result.run_id = result.run_id or recorded.get("run_id")
+        # The folder knows the run also where its process was killed before it could report,
+        # and by the store's id where it arrived there late.
+        result.run_id = recorded.get("run_id") or result.run_id
         if result.run_id is None and result.traceback is not None:
             print(result.traceback, file=sys.stderr)
         if result.run_id is None or recorded.get("status") != "RUNNING":

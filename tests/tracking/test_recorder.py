@@ -180,11 +180,27 @@ def test_the_parent_sets_a_killed_child_right(
     assert read_status(tmp_path)["status"] == "KILLED"
 
 
-def test_a_store_that_is_away_at_the_start_leaves_nothing(tmp_path: Path) -> None:
-    away = Store("http://127.0.0.1:9", None, "tests", "1")
-    with pytest.raises(StoreError, match="was not begun"), recorder(away, tmp_path / "a" / "b"):
+def test_a_store_that_fails_at_the_start_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_text("This is no database, but it is long enough." * 20)
+    broken = Store(f"sqlite:///{tmp_path / 'broken.db'}", None, "tests", "1")
+    with pytest.raises(StoreError, match="was not begun"), recorder(broken, tmp_path / "a" / "b"):
         raise AssertionError("the run began")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.db"]
+
+
+@pytest.mark.parametrize("identity", [None, "1"], ids=["when opened", "since it was opened"])
+def test_a_server_that_is_away_at_the_start_is_waited_for_by_nobody(
+    tmp_path: Path, capsys: Any, identity: str | None
+) -> None:
+    server = Store("http://127.0.0.1:9", None, "tests", identity)
+    with recorder(server, tmp_path / "run", drain_seconds=0.1) as run:
+        run.log(1, {"x": 1.0})
+    status = read_status(tmp_path / "run")
+    assert (status["status"], status["run_id"]) == ("FINISHED", run.run_id)
+    assert (status["awaits_store"], status["unsent_from_byte"]) == (True, 0)
+    told = capsys.readouterr().err.splitlines()
+    assert "python src/sync.py sends it" in told[-1]
+    assert len(told) == (1 if identity is None else 2)
 
 
 def test_a_store_that_goes_away_costs_one_line(

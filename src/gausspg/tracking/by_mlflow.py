@@ -51,6 +51,15 @@ def artifact_uri(store_uri: str, run_id: str) -> str | None:
         raise
 
 
+def tagged(store_uri: str, key: str, value: str) -> str | None:
+    """See `by_sql.tagged`."""
+    client = connect(store_uri)
+    experiments = [str(e.experiment_id) for e in client.search_experiments()]
+    quoted = value.replace("'", "")
+    found = client.search_runs(experiments, f"tags.{key} = '{quoted}'", max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
 def _row(run: Any, experiment: str) -> RunRow:
     return RunRow(
         run_id=run.info.run_id,

@@ -81,6 +81,17 @@ def artifact_uri(database: Path, run_id: str) -> str | None:
     return None if found is None else found[0]
 
 
+def tagged(database: Path, key: str, value: str) -> str | None:
+    """The id of a run with a tag of this value; None if there is none."""
+    query = (
+        "SELECT run_uuid FROM tags JOIN runs USING (run_uuid) "
+        "WHERE key = ? AND tags.value = ? AND lifecycle_stage = 'active'"
+    )
+    with closing(_read_only(database)) as connection:
+        found: tuple[str] | None = connection.execute(query, (key, value)).fetchone()
+    return None if found is None else found[0]
+
+
 def _by_run(connection: sqlite3.Connection, query: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for run_id, key, value in connection.execute(query):

@@ -4,10 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gausspg.tracking.arrival import arrive
 from gausspg.tracking.client import StoreError, connect, explain
-from gausspg.tracking.folder import METRICS, read_status, run_folders, write_status
-from gausspg.tracking.liveness import is_running
+from gausspg.tracking.folder import (
+    METRICS,
+    read_description,
+    read_status,
+    run_folders,
+    write_status,
+)
+from gausspg.tracking.liveness import Claim, is_running
 from gausspg.tracking.mirror import BATCH, read_points, to_entities
+from gausspg.tracking.runs import send_table
 
 
 def undelivered(runs: Path) -> Iterator[Path]:
@@ -15,7 +23,11 @@ def undelivered(runs: Path) -> Iterator[Path]:
     for folder in run_folders(runs):
         status = read_status(folder)
         lacks = status.get("unsent_from_byte") is not None or status.get("unsent")
-        if lacks and status.get("run_id") and not is_running(folder):
+        if (
+            (lacks or status.get("awaits_store"))
+            and status.get("run_id")
+            and not is_running(folder)
+        ):
             yield folder
 
 
@@ -30,18 +42,19 @@ def deliver(folder: Path) -> str:
     """
     status = read_status(folder)
     try:
-        sent = _send(folder, status)
+        with Claim(folder):
+            sent = _send(folder, status)
+            write_status(folder, unsent_from_byte=None, unsent=[])
     except Exception as error:
         raise StoreError(
             f"the store {status['store']} does not take what it lacks of {folder.name} "
             f"({explain(error)}); it is kept, try again when the store answers"
         ) from error
-    write_status(folder, unsent_from_byte=None, unsent=[])
     return sent
 
 
 def _send(folder: Path, status: dict[str, Any]) -> str:
-    client, run_id = connect(status["store"]), status["run_id"]
+    client, run_id = connect(status["store"]), arrive(folder)
     offset, points = status.get("unsent_from_byte"), 0
     while offset is not None:
         batch, used = read_points(folder / METRICS, offset)
@@ -50,9 +63,16 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
         for first in range(0, len(batch), BATCH):
             client.log_batch(run_id, metrics=to_entities(batch[first : first + BATCH]))
         offset, points = offset + used, points + len(batch)
-    files = [path for path in map(folder.joinpath, _missing_files(status)) if path.is_file()]
+    files = [path for path in map(folder.joinpath, _named(status, "artifact")) if path.is_file()]
     for path in files:
         client.log_artifact(run_id, str(path))
+    for path in map(folder.joinpath, _named(status, "table")):
+        if path.is_file():
+            send_table(client, run_id, path)
+    tags = read_description(folder).get("tags", {})
+    for key in _named(status, "tag"):
+        if key in tags:
+            client.set_tag(run_id, key, tags[key])
     if status.get("error"):
         client.set_tag(run_id, "error", status["error"])
     final = status["status"] if status["status"] != "RUNNING" else "KILLED"
@@ -60,9 +80,10 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
     return f"{points} points, {len(files)} files, status {final}"
 
 
-def _missing_files(status: dict[str, Any]) -> list[str]:
-    labels = status.get("unsent") or []
-    return [label.removeprefix("artifact ") for label in labels if label.startswith("artifact ")]
+def _named(status: dict[str, Any], kind: str) -> list[str]:
+    """Return the names of what the store lacks of a kind, by the labels of the recorder's tasks."""
+    labels = [label.partition(" ") for label in status.get("unsent") or []]
+    return [name for before, _, name in labels if before == kind]
 
 
 def _milliseconds(seconds: float | None) -> int | None:

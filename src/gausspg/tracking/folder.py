@@ -1,14 +1,17 @@
-"""What a run writes into its own folder: the metrics file and `status.json`.
+"""What a run writes into its own folder: metrics file, `status.json`, and `run.json`.
 
-The folder is the truth and needs no store. `metrics.jsonl` holds one line per call of
-`MetricsFile.append`: `{"step": int, "time": seconds since the epoch, "metrics": {name: value}}`,
-with NaN and Infinity spelled as Python's json reads them.
+The folder is the truth and needs no store: `run.json` holds what a store is told of the run when it
+begins (name, parameters, tags, the parent's id, experiment), so that it can be told later too.
+`metrics.jsonl` holds one line per call of `MetricsFile.append`: `{"step": int, "time": seconds
+since the epoch, "metrics": {name: value}}`, with NaN and Infinity spelled as Python's json reads
+them.
 """
 
 import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +20,10 @@ from typing import Any
 
 METRICS = "metrics.jsonl"
 STATUS = "status.json"
+DESCRIPTION = "run.json"
+
+# The mirror's thread writes into the status of a run whose own thread may be doing so.
+_writing = threading.RLock()
 
 _LEGAL_NAME = re.compile(r"[\w\-. :/]{1,250}", re.ASCII)
 
@@ -108,24 +115,43 @@ def remove_folders(made: Sequence[Path]) -> None:
 def run_folders(runs: Path) -> Iterator[Path]:
     """Yield the folders below `runs` that have a status, in order of their names.
 
-    Those of runs by themselves, of sweeps, and of the runs of sweeps below these.
+    Those of runs by themselves, of sweeps, and of the runs of each sweep right after it.
     """
-    for status in sorted([*runs.glob(f"*/{STATUS}"), *runs.glob(f"*/*/{STATUS}")]):
-        yield status.parent
+    yield from sorted(
+        status.parent for pattern in ("*", "*/*") for status in runs.glob(f"{pattern}/{STATUS}")
+    )
 
 
 def write_status(folder: Path, **fields: Any) -> None:
     """Replace `status.json` in one step, keeping what it held under other names."""
-    path = folder / STATUS
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(read_status(folder) | fields, indent=2) + "\n", "utf-8")
-    temporary.replace(path)
+    _update(folder / STATUS, fields)
 
 
 def read_status(folder: Path) -> dict[str, Any]:
     """What `status.json` holds; empty if there is none or it cannot be read."""
+    return _read(folder / STATUS)
+
+
+def write_description(folder: Path, **fields: Any) -> None:
+    """Replace `run.json` in one step, keeping what it held under other names."""
+    _update(folder / DESCRIPTION, fields)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """What `run.json` holds; empty for a run recorded before there was one."""
+    return _read(folder / DESCRIPTION)
+
+
+def _update(path: Path, fields: dict[str, Any]) -> None:
+    with _writing:
+        temporary = path.with_suffix(".json.tmp")
+        temporary.write_text(json.dumps(_read(path) | fields, indent=2) + "\n", "utf-8")
+        temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / STATUS).read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

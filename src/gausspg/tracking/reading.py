@@ -17,6 +17,7 @@ import pandas as pd
 from gausspg.tracking import by_mlflow, by_sql
 from gausspg.tracking.by_sql import RunRow, Series
 from gausspg.tracking.client import StoreError, connect, explain
+from gausspg.tracking.runs import BEGUN_AS
 from gausspg.tracking.store import sqlite_path
 
 RUN_COLUMNS = (
@@ -129,12 +130,8 @@ def artifact_file(store_uri: str, run_id: str, path: str) -> Path:
     A file, or a folder with all it holds. Raises `StoreError` for an unknown run or artifact.
     """
     with _one_line_errors(store_uri):
-        database = _existing_database(store_uri)
-        uri = (
-            by_sql.artifact_uri(database, run_id)
-            if database
-            else by_mlflow.artifact_uri(store_uri, run_id)
-        )
+        run_id = current_id(store_uri, run_id)
+        uri = _artifact_uri(store_uri, run_id)
         if uri is None:
             raise StoreError(
                 f"run '{run_id}' is not in the store {store_uri}; find_runs lists those that are"
@@ -151,10 +148,47 @@ def artifact_file(store_uri: str, run_id: str, path: str) -> Path:
 def has_run(store_uri: str, run_id: str) -> bool:
     """Tell whether the store has the run, not deleted; `StoreError` if it cannot be read."""
     with _one_line_errors(store_uri):
+        return _artifact_uri(store_uri, run_id) is not None
+
+
+def current_id(store_uri: str, run_id: str) -> str:
+    """The id in the store of a run that has this one, or began with it; unknown ones unchanged."""
+    with _one_line_errors(store_uri):
+        if _artifact_uri(store_uri, run_id) is not None:
+            return run_id
         database = _existing_database(store_uri)
-        if database:
-            return by_sql.artifact_uri(database, run_id) is not None
-        return by_mlflow.artifact_uri(store_uri, run_id) is not None
+        found = (
+            by_sql.tagged(database, BEGUN_AS, run_id)
+            if database
+            else by_mlflow.tagged(store_uri, BEGUN_AS, run_id)
+        )
+        return found or run_id
+
+
+def described(store_uri: str, run_ids: Iterable[str]) -> dict[str, Record]:
+    """What the store was told of runs when they began, by id, as `run.json` in their folders."""
+    wanted = set(run_ids)
+    with _one_line_errors(store_uri):
+        database = _existing_database(store_uri)
+        found = by_sql.runs(database) if database else by_mlflow.runs(store_uri)
+    return {
+        run.run_id: {
+            "name": run.name,
+            "params": dict(run.params),
+            "tags": {key: tag for key, tag in run.tags.items() if not key.startswith("mlflow.")},
+            "parent_run_id": run.tags.get("mlflow.parentRunId"),
+            "experiment": run.experiment,
+        }
+        for run in found
+        if run.run_id in wanted
+    }
+
+
+def _artifact_uri(store_uri: str, run_id: str) -> str | None:
+    database = _existing_database(store_uri)
+    if database:
+        return by_sql.artifact_uri(database, run_id)
+    return by_mlflow.artifact_uri(store_uri, run_id)
 
 
 @contextmanager

@@ -4,17 +4,20 @@
 the store. Once the run has started, nothing the store does delays or stops it.
 """
 
+import json
 import os
 import sys
 import time
 import traceback
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from gausspg.termination import Terminated, requests_held
+from gausspg.tracking.arrival import arrive
 from gausspg.tracking.client import StoreError, connect, explain
 from gausspg.tracking.folder import (
     MetricsFile,
@@ -22,19 +25,25 @@ from gausspg.tracking.folder import (
     read_metrics,
     read_status,
     remove_folders,
+    write_description,
     write_status,
 )
 from gausspg.tracking.liveness import Claim, host
 from gausspg.tracking.mirror import Mirror, Point, Task, to_entities
 from gausspg.tracking.runs import (
+    BEGUN_AS,
     LONGEST_TAG,
     FinalStatus,
     Parameter,
     create_run,
     forget_run,
     reopen_run,
+    send_table,
 )
-from gausspg.tracking.store import Store
+from gausspg.tracking.store import Store, is_server
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 DRAIN_SECONDS = 10.0
 """How long the end of a run may wait for its store."""
@@ -45,8 +54,9 @@ class Recorder:
 
     On entering, the run exists with its parameters (as strings, cut by MLflow's own limit of 6000
     characters) and tags, `folder/status.json` says RUNNING, and `run_id` is known. If the store
-    fails at that moment, `StoreError` is raised and nothing is left behind. A `metrics.jsonl`
-    already in the folder is continued, and all of it goes to the new run.
+    fails at that moment, `StoreError` is raised and nothing is left behind; but where it is a
+    server, the run goes on under an id of its own and arrives there later (`arrival`). A
+    `metrics.jsonl` already in the folder is continued, and all of it goes to the new run.
 
     On leaving, the status is FINISHED; KILLED after `KeyboardInterrupt` or `Terminated`; FAILED
     after any other exception or a non-zero `SystemExit`, with `traceback.txt` and a tag `error`.
@@ -77,18 +87,21 @@ class Recorder:
         self.name = name
         self._params = dict(params)
         self._tags = dict(tags)
-        if parent_run_id is not None:
-            self._tags["mlflow.parentRunId"] = parent_run_id
+        self._parent_run_id = parent_run_id
         self._drain_seconds = drain_seconds
         self._resume = resume
         self._recorded: deque[tuple[int, dict[str, float]]] = deque()
         self._run_id: str | None = None
+        self._awaits_store = False
         self._ended = False
         self._conclusion: tuple[FinalStatus, str | None] = ("FINISHED", None)
 
     @property
     def run_id(self) -> str:
-        """The MLflow run id; raises `RuntimeError` before the run has been entered."""
+        """The MLflow run id, or the run's own while its server is away.
+
+        Raises `RuntimeError` before the run has been entered.
+        """
         if self._run_id is None:
             raise RuntimeError(f"run {self.name} has no id yet; enter it with a `with` statement")
         return self._run_id
@@ -129,9 +142,10 @@ class Recorder:
         path = path.absolute()
         if not path.is_file():
             raise FileNotFoundError(f"{path} is no file, so it cannot become an artifact")
-        client, run_id = connect(self.store.uri), self.run_id
-        label = f"artifact {path.name}"
-        self._mirror.add(Task(label, lambda: client.log_artifact(run_id, str(path), artifact_path)))
+        self._queue(
+            f"artifact {path.name}",
+            lambda client, run_id: client.log_artifact(run_id, str(path), artifact_path),
+        )
 
     def text(self, name: str, content: str) -> None:
         """Write `content` to `folder/name` and send that file as an artifact of the same name."""
@@ -143,13 +157,15 @@ class Recorder:
 
     def set_tag(self, key: str, value: str) -> None:
         """Set a tag, soon."""
-        client, run_id, value = connect(self.store.uri), self.run_id, value[:LONGEST_TAG]
-        self._mirror.add(Task(f"tag {key}", lambda: client.set_tag(run_id, key, value)))
+        self._tags[key] = value = value[:LONGEST_TAG]
+        write_description(self.folder, tags=self._tags)
+        self._queue(f"tag {key}", lambda client, run_id: client.set_tag(run_id, key, value))
 
     def table(self, name: str, columns: Mapping[str, Sequence[object]]) -> None:
         """Send columns as a table the MLflow UI shows, as artifact `name` (ending in .json)."""
-        client, run_id, data = connect(self.store.uri), self.run_id, dict(columns)
-        self._mirror.add(Task(f"table {name}", lambda: client.log_table(run_id, data, name)))
+        path = self.folder / name
+        path.write_text(json.dumps(dict(columns)), "utf-8")
+        self._queue(f"table {name}", lambda client, run_id: send_table(client, run_id, path))
 
     def conclude(self, status: FinalStatus, error: str | None = None) -> None:
         """Say what a normal exit is to record, where that is not FINISHED."""
@@ -190,12 +206,13 @@ class Recorder:
             remove_folders(made)
             raise StoreError(f"run {self.name} cannot be begun: {explain(error)}") from error
         try:
-            self._run_id = self._reopen() if self._resume else self._create()
+            started = time.time()
+            self._run_id = self._reopen() if self._resume else self._create(started)
             self._metrics = MetricsFile(self.folder)
             write_status(
                 self.folder, status="RUNNING", error=None, name=self.name, run_id=self._run_id,
-                store=self.store.uri, pid=os.getpid(), host=host(), started=time.time(), ended=None,
-                unsent_from_byte=0, unsent=[],
+                store=self.store.uri, pid=os.getpid(), host=host(), started=started, ended=None,
+                unsent_from_byte=0, unsent=[], awaits_store=self._awaits_store,
             )  # fmt: skip
         except BaseException:
             self._claim.__exit__(None, None, None)
@@ -206,16 +223,50 @@ class Recorder:
         self._mirror = Mirror(self._metrics.path, self._send)
         self._mirror.start()
 
-    def _create(self) -> str:
-        return create_run(self.store, self.name, self._params, self._tags)
+    def _create(self, started: float) -> str:
+        write_description(
+            self.folder, name=self.name, params=self._params, tags=self._tags,
+            parent_run_id=self._parent_run_id, experiment=self.store.experiment,
+        )  # fmt: skip
+        tags, own_id = dict(self._tags), uuid.uuid4().hex
+        if self._parent_run_id is not None:
+            tags["mlflow.parentRunId"] = self._parent_run_id
+        if not is_server(self.store.uri):
+            return create_run(self.store, self.name, self._params, tags, started)
+        if self.store.experiment_id is not None:
+            try:
+                own = tags | {BEGUN_AS: own_id}
+                return create_run(self.store, self.name, self._params, own, started)
+            except StoreError as error:
+                print(f"run {self.name}: goes on without its store: {error}", file=sys.stderr)
+        self._awaits_store = True
+        return own_id
 
     def _reopen(self) -> str:
-        run_id = str(read_status(self.folder)["run_id"])
-        reopen_run(self.store, run_id)
-        return run_id
+        status = read_status(self.folder)
+        self._awaits_store = bool(status.get("awaits_store"))
+        if not self._awaits_store:
+            try:
+                reopen_run(self.store, status["run_id"])
+            except StoreError as error:
+                if not is_server(self.store.uri):
+                    raise
+                print(f"run {self.name}: goes on without its store: {error}", file=sys.stderr)
+        return str(status["run_id"])
+
+    def _queue(self, label: str, action: Callable[["MlflowClient", str], object]) -> None:
+        self._mirror.add(Task(label, lambda: action(connect(self.store.uri), self._id_in_store())))
+
+    def _id_in_store(self) -> str:
+        """The run's id in the store, which learns of it now if it could not before."""
+        if self._awaits_store:
+            self._run_id = arrive(self.folder)
+            self._awaits_store = False
+        return self.run_id
 
     def _send(self, points: Sequence[Point]) -> None:
-        connect(self.store.uri).log_batch(self.run_id, metrics=to_entities(points))
+        run_id = self._id_in_store()
+        connect(self.store.uri).log_batch(run_id, metrics=to_entities(points))
 
     def _end_once(self, status: FinalStatus, error: str | None, trace: str | None = None) -> None:
         if self._ended:
@@ -228,8 +279,9 @@ class Recorder:
         """Record the end; a full disk or a lost store must not hide the run's own exception."""
         problems: list[str] = []
         _tolerate(problems, self._metrics.close)
-        client, run_id = connect(self.store.uri), self.run_id
-        self._mirror.add(Task("status", lambda: client.set_terminated(run_id, status)))
+        ended = time.time()
+        self._queue("status", lambda client, run_id: client.set_terminated(
+            run_id, status, end_time=int(ended * 1000)))  # fmt: skip
         if error is not None:
             self.set_tag("error", error)
         if trace is not None:
@@ -237,14 +289,15 @@ class Recorder:
         all_sent = self._mirror.close(self._drain_seconds)
         unsent_bytes, unsent_tasks = self._mirror.unsent, self._mirror.unsent_tasks
         _tolerate(problems, lambda: write_status(
-            self.folder, status=status, error=error, ended=time.time(),
+            self.folder, status=status, error=error, ended=ended,
             unsent_from_byte=self._mirror.offset if unsent_bytes else None, unsent=unsent_tasks,
         ))  # fmt: skip
         if not all_sent:
             lacks = [f"{unsent_bytes} bytes of metrics"] if unsent_bytes else []
             problems.append(
                 f"the store {self.store.uri} did not take {', '.join(lacks + unsent_tasks)} "
-                f"({self._mirror.problem or 'no answer'}); all of it is kept in {self.folder}"
+                f"({self._mirror.problem or 'no answer'}); all of it is kept in {self.folder}, and "
+                "python src/sync.py sends it when the store answers"
             )
         _tolerate(problems, lambda: self._claim.__exit__(None, None, None))
         for problem in problems:

@@ -1,17 +1,21 @@
 """Bringing an MLflow run into being, taking it back, and setting its status from outside."""
 
+import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gausspg.tracking.client import StoreError, connect, explain
-from gausspg.tracking.folder import write_status
-from gausspg.tracking.store import Store
+from gausspg.tracking.folder import read_status, write_status
+from gausspg.tracking.store import Store, is_server
 
 Parameter = str | int | float | bool | None
 FinalStatus = Literal["FINISHED", "FAILED", "KILLED"]
+
+BEGUN_AS = "begun_as"
+"""Tag with the id a run had before this store knew it: while a server was away, or elsewhere."""
 
 LONGEST_TAG = 5000
 _LONGEST_PARAMETER = 6000
@@ -19,28 +23,48 @@ _PARAMETERS_PER_BATCH = 100
 
 
 def create_run(
-    store: Store, name: str, params: Mapping[str, Parameter], tags: Mapping[str, str]
+    store: Store,
+    name: str,
+    params: Mapping[str, Parameter],
+    tags: Mapping[str, str],
+    started: float,
 ) -> str:
-    """Create a run with its parameters and tags, or nothing and a `StoreError`."""
+    """Create a run with its parameters and tags, or nothing and a `StoreError`.
+
+    `started` is in seconds since the epoch. If the tags say as what the run begun, and the store
+    has it already because an earlier attempt broke off, that one is taken.
+    """
     from mlflow.entities import Param
 
     entries = [Param(key, str(value)[:_LONGEST_PARAMETER]) for key, value in params.items()]
     run_id: str | None = None
     try:
         client = connect(store.uri)
-        run_id = str(
-            client.create_run(store.experiment_id, tags=dict(tags), run_name=name).info.run_id
+        known = begun_as(store, tags[BEGUN_AS]) if BEGUN_AS in tags else None
+        run_id = known or str(
+            client.create_run(
+                str(store.experiment_id), int(started * 1000), dict(tags), name
+            ).info.run_id
         )
         for first in range(0, len(entries), _PARAMETERS_PER_BATCH):
             client.log_batch(run_id, params=entries[first : first + _PARAMETERS_PER_BATCH])
     except Exception as error:
-        if run_id is not None:
+        # What a server has of it is found again by its tag; to delete that may fail as well.
+        if run_id is not None and not is_server(store.uri):
             forget_run(store, run_id)
         raise StoreError(
             f"run {name} cannot be recorded in {store.uri} ({explain(error)}), so it was not "
             "begun; see that the store answers and start again"
         ) from error
     return run_id
+
+
+def begun_as(store: Store, run_id: str) -> str | None:
+    """Return the id that the run which began as `run_id` has in the store; None if it has none."""
+    found = connect(store.uri).search_runs(
+        [str(store.experiment_id)], f"tags.{BEGUN_AS} = '{run_id}'", max_results=1
+    )
+    return str(found[0].info.run_id) if found else None
 
 
 def forget_run(store: Store, run_id: str) -> None:
@@ -74,6 +98,12 @@ def add_artifacts(store_uri: str, run_id: str, folder: Path, path: str) -> None:
         ) from problem
 
 
+def send_table(client: Any, run_id: str, path: Path) -> None:
+    """Show the columns in a file of JSON as a table in the UI; once, however often it is asked."""
+    if path.name not in {entry.path for entry in client.list_artifacts(run_id)}:
+        client.log_table(run_id, json.loads(path.read_text("utf-8")), path.name)
+
+
 def add_text(store_uri: str, run_id: str, name: str, content: str) -> None:
     """Add a text to a run's artifacts, after it has ended too; `StoreError` if it is not taken."""
     try:
@@ -89,11 +119,14 @@ def set_status(
 ) -> None:
     """Set right a run whose own process could not, because it was killed.
 
-    With `folder` its `status.json` is corrected too. Raises `StoreError` if the store does not
+    With `folder` its `status.json` is corrected too; that is all where the store does not know the
+    run yet. Raises `StoreError` if the store does not
     take it.
     """
     if folder is not None and folder.is_dir():
         write_status(folder, status=status, error=error, ended=time.time())
+        if read_status(folder).get("awaits_store"):
+            return
     try:
         client = connect(store.uri)
         if error is not None:

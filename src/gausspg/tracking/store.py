@@ -2,7 +2,8 @@
 
 Several processes that meet a fresh sqlite database destroy it: each begins to create the schema.
 `open_store` does that under a file lock, once, in the parent; the `Store` it returns is plain data
-that children use without another look.
+that children use without another look. A server needs no lock, and may be away: `away` is the store
+of runs that begin without it.
 """
 
 import importlib
@@ -10,7 +11,7 @@ import os
 import socket
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,13 +35,22 @@ class Store:
     """An open store: picklable, to be handed to child processes.
 
     `artifact_root` is the absolute folder below which the experiment keeps its artifacts, or None
-    where a server decides.
+    where a server decides. `experiment_id` is None of a server that is away.
     """
 
     uri: str
     artifact_root: str | None
     experiment: str
-    experiment_id: str
+    experiment_id: str | None
+
+
+class ServerAwayError(StoreError):
+    """A server does not answer, or not as it should; runs can begin without it all the same."""
+
+
+def away(uri: str, experiment: str) -> Store:
+    """Return the store of runs that begin while the server at `uri` does not answer."""
+    return Store(uri, None, experiment, None)
 
 
 def open_store(uri: str | None, root: Path, experiment: str) -> Store:
@@ -52,19 +62,19 @@ def open_store(uri: str | None, root: Path, experiment: str) -> Store:
     (about 2 s), later ones take about 0.1 s once mlflow is imported. Any number of processes may
     call this at once.
 
-    Raises `StoreError`, after at most some seconds, if the store cannot be opened or written.
+    Raises `StoreError`, after at most some seconds, if the store cannot be opened or written;
+    `ServerAwayError`, which is one, if it is a server.
     """
     uri = _absolute(uri, root)
     database = sqlite_path(uri)
     root = root.absolute()
     home = database.parent if database else root
     try:
-        home.mkdir(parents=True, exist_ok=True)
         # Seconds of importing, on a busy machine many: not while others wait for the lock.
         importlib.import_module("mlflow.tracking")
-        with FileLock(home / ".mlflow.lock", timeout=_LOCK_SECONDS):
+        with _alone(home, uri):
             _check_reachable(uri, database)
-            artifact_root = None if _is_server(uri) else str(home / "artifacts")
+            artifact_root = None if is_server(uri) else str(home / "artifacts")
             identity = _experiment(connect(uri), experiment, artifact_root)
     except StoreError:
         raise
@@ -74,7 +84,8 @@ def open_store(uri: str | None, root: Path, experiment: str) -> Store:
             f"{uri} cannot be opened; end the process that holds it, or give another store"
         ) from error
     except Exception as error:
-        raise StoreError(
+        kind = ServerAwayError if is_server(uri) else StoreError
+        raise kind(
             f"the tracking store {uri} cannot be opened for writing ({explain(error)}), so no run "
             f"could be recorded; {_REMEDY}"
         ) from error
@@ -105,15 +116,23 @@ def _absolute(uri: str | None, root: Path) -> str:
     return uri
 
 
-def _is_server(uri: str) -> bool:
+def is_server(uri: str) -> bool:
+    """Tell whether a store is an MLflow server, which others look after and which may be away."""
     return urlsplit(uri).scheme in ("http", "https")
+
+
+def _alone(home: Path, uri: str) -> AbstractContextManager[object]:
+    if is_server(uri):
+        return nullcontext()
+    home.mkdir(parents=True, exist_ok=True)
+    return FileLock(home / ".mlflow.lock", timeout=_LOCK_SECONDS)
 
 
 def _check_reachable(uri: str, database: Path | None) -> None:
     """Fail within seconds where MLflow would retry for minutes."""
     if database is not None:
         _prepare_sqlite(database)
-    elif _is_server(uri):
+    elif is_server(uri):
         parts = urlsplit(uri)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), timeout=CONNECT_SECONDS).close()
@@ -136,7 +155,14 @@ def _experiment(client: "MlflowClient", name: str, artifact_root: str | None) ->
     """The id of the experiment, created or restored, after a write that proves one is possible."""
     found = client.get_experiment_by_name(name)
     if found is None:
-        identity = str(client.create_experiment(name, artifact_location=artifact_root))
+        try:
+            identity = str(client.create_experiment(name, artifact_location=artifact_root))
+        except Exception:
+            # On a server another process, maybe of another machine, can have been faster.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            identity = str(found.experiment_id)
     else:
         identity = str(found.experiment_id)
         if found.lifecycle_stage == "deleted":
