@@ -1,7 +1,7 @@
 """Run a recorded run again from its record alone, and say whether it is the same.
 
     python src/reproduce.py RUN_ID              identical, or where it first differs and why
-    python src/reproduce.py runs/.../FOLDER     a run's own folder, also somebody else's
+    python src/reproduce.py runs/.../FOLDER     a run's own folder, also one that share.py exported
     python src/reproduce.py RUN_ID --source present    with the source as it is now
 
 If the source has changed since, the recorded commit and patch are checked out into a temporary
@@ -31,6 +31,7 @@ from gausspg.records import Record, RecordError  # noqa: E402
 from gausspg.tracking import (  # noqa: E402
     StoreError,
     add_text,
+    current_id,
     default_uri,
 )
 
@@ -61,7 +62,8 @@ def main() -> int:
         print(told)
         if in_store:
             content = {"verdict": told, "environment": environment()}
-            add_text(uri, arguments.run, "reproduction.json", json.dumps(content, indent=1) + "\n")
+            run_id = current_id(uri, arguments.run)
+            add_text(uri, run_id, "reproduction.json", json.dumps(content, indent=1) + "\n")
     except (RecordError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_COMPARED

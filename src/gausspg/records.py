@@ -1,4 +1,7 @@
-"""The record of one run, read back as data from a store or from a folder, and checked."""
+"""The record of one run, read back as data from a store or from a folder, and checked.
+
+A folder is a run's own, or one of those that somebody else exported (`gausspg.shared`).
+"""
 
 import hashlib
 import json
@@ -9,11 +12,17 @@ from typing import Any
 
 import yaml
 
-from gausspg import checkpoints, trainer
+from gausspg import checkpoints, shared, trainer
 from gausspg.identity import Identity, config_hash
-from gausspg.tracking import StoreError, artifact_file, find_runs, metric_history, read_metrics
-
-CONFIG, PROVENANCE, PATCH = "config.yaml", "provenance.json", "source.patch"
+from gausspg.shared import CONFIG, PATCH, PROVENANCE, SharedError
+from gausspg.tracking import (
+    StoreError,
+    artifact_file,
+    current_id,
+    find_runs,
+    metric_history,
+    read_metrics,
+)
 
 Points = dict[tuple[int, str], float]
 
@@ -52,7 +61,7 @@ def from_store(uri: str, run_id: str) -> Record:
         RecordError: there is no such run, it has not finished, or its record is not whole.
     """
     try:
-        runs = find_runs(uri)
+        runs, run_id = find_runs(uri), current_id(uri, run_id)
         runs = runs[runs["run_id"] == run_id]
         if runs.empty:
             raise RecordError(f"run {run_id} is not in the store {uri}: give another id or --store")
@@ -76,16 +85,48 @@ def from_store(uri: str, run_id: str) -> Record:
 
 
 def from_folder(folder: Path) -> Record:
-    """Read a run's record from its own folder; see `from_store`."""
-    status = json.loads((folder / "status.json").read_text("utf-8"))
-    points = points_in(folder)
+    """Read a run's record from its own folder, or from an exported one; see `from_store`."""
+    if (folder / shared.MANIFEST).is_file() or (folder / shared.METRICS).is_file():
+        folder, status, points = _exported(folder)
+    elif (folder / "status.json").is_file():
+        status = json.loads((folder / "status.json").read_text("utf-8"))["status"]
+        points = points_in(folder)
+    else:
+        raise RecordError(f"{folder} holds no run: name the folder of one, or a run id")
 
     def artifact(name: str) -> Path:
         if not (folder / name).is_file():
             raise RecordError(f"the record in {folder} is not whole: {name} is missing")
         return folder / name
 
-    return _checked(str(folder), status["status"], points, artifact)
+    return _checked(str(folder), status, points, artifact)
+
+
+def _exported(folder: Path) -> tuple[Path, str, Points]:
+    """Return the folder, status and points of an exported run, after its files were checked."""
+    try:
+        if (folder / shared.MANIFEST).is_file():
+            runs = shared.read(folder)
+            if len(runs) != 1:
+                raise RecordError(
+                    f"{folder} holds {len(runs)} runs: name the folder of one of them"
+                )
+            folder = folder / runs[0].folder
+        else:
+            shared.read(folder.absolute().parent, only=folder.absolute().name)
+        lines = shared.to_lines(folder / shared.METRICS).splitlines()
+        status = str(shared.run_in(folder)["status"])
+    except SharedError as error:
+        raise RecordError(str(error)) from error
+    return (
+        folder,
+        status,
+        _timeless(
+            ((record["step"], name), value)
+            for record in map(json.loads, lines)
+            for name, value in record["metrics"].items()
+        ),
+    )
 
 
 def _checked(name: str, status: str, points: Points, artifact: Any) -> Record:
