@@ -268,6 +268,19 @@ def test_a_server_that_comes_back_receives_everything_once(tmp_path: Path) -> No
     assert max(server.sizes) <= BATCH
 
 
+@pytest.mark.parametrize("failures", [10**9, 3])
+def test_at_the_end_one_that_takes_nothing_is_not_waited_for(failures: int, tmp_path: Path) -> None:
+    server = Server(failures)
+    metrics = MetricsFile(tmp_path)
+    metrics.append(1, {"x": 1.0})
+    metrics.close()
+    mirror = Mirror(metrics.path, server.send)
+    mirror.start()
+    began = time.monotonic()
+    assert mirror.close(60) == (failures == 3), "one that comes back within the time is"
+    assert time.monotonic() - began < 20
+
+
 def test_batches_keep_to_mlflows_limit(store: Store, tmp_path: Path) -> None:
     with recorder(store, tmp_path) as run:
         for step in range(2):

@@ -26,6 +26,8 @@ SEND_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _CLOSING_PAUSE_SECONDS = 0.25
 _LAST_TASKS_SECONDS = 2.0
+# At the end of a run a store that has taken nothing for so long is away.
+_AWAY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,17 @@ class Mirror(threading.Thread):
         self._tasks: deque[Task] = deque()
         self._closing = threading.Event()
         self._deadline = float("inf")
+        self._taken = 0
 
     def add(self, task: Task) -> None:
         """Queue something to do after the metrics written so far."""
         self._tasks.append(task)
 
     def close(self, seconds: float) -> bool:
-        """Send the rest, within about `seconds`; True if nothing is left."""
+        """Send the rest, within about `seconds`; True if nothing is left.
+
+        A store that takes nothing at all is away, and is not waited for so long.
+        """
         self._deadline = time.monotonic() + seconds
         self._closing.set()
         self.join(timeout=seconds + _LAST_TASKS_SECONDS)
@@ -95,7 +101,12 @@ class Mirror(threading.Thread):
         pause = self._every
         while not self._closing.wait(pause):
             pause = self._every if self._pass() else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        taken, since = self._taken, time.monotonic()
         while not self._pass() and time.monotonic() < self._deadline:
+            if self._taken > taken:
+                taken, since = self._taken, time.monotonic()
+            elif time.monotonic() - since > _AWAY_SECONDS:
+                break
             time.sleep(_CLOSING_PAUSE_SECONDS)
 
     def _pass(self) -> bool:
@@ -110,6 +121,7 @@ class Mirror(threading.Thread):
                 return False
             if self._attempt(task.action):
                 self._tasks.remove(task)
+                self._taken += 1
             else:
                 went_well = False
                 if not self._closing.is_set():
@@ -131,6 +143,7 @@ class Mirror(threading.Thread):
                 return
             for first in range(0, len(points), BATCH):
                 self._send(points[first : first + BATCH])
+                self._taken += 1
             self.offset += used
 
 
