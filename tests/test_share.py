@@ -251,6 +251,7 @@ def linked(folder: Path) -> None:
         (lambda f: (f / "manifest.json").unlink(), "there is no .*manifest.json"),
         (lambda f: (f / "manifest.json").write_text("{"), "cannot be read"),
         (lambda f: rewrite(f, lambda m: m.update(runs=[{}])), "is no manifest"),
+        (lambda f: rewrite(f, lambda m: m["runs"][0].update(files=["run.json"])), "is no manifest"),
         (lambda f: rewrite(f, lambda m: m.update(format=2)), "format 2.*take a newer one"),
         (lambda f: rewrite(f, lambda m: m["runs"][0].update(folder="../up")), "outside its folder"),
         (lambda f: rewrite(f, lambda m: m["runs"][0].update(folder="/tmp")), "outside its folder"),

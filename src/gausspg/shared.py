@@ -134,6 +134,10 @@ def run_in(folder: Path) -> dict[str, Any]:
         "started": float,
     }  # fmt: skip
     wrong = [name for name, kind in expected.items() if not isinstance(content.get(name), kind)]
+    if not wrong and content["status"] not in ("FINISHED", "FAILED", "KILLED"):
+        wrong = ["status"]
+    if not wrong and not all(isinstance(tag, str) for tag in content["tags"].values()):
+        wrong = ["tags"]
     if wrong:
         raise SharedError(f"{folder / RUN} does not say {', '.join(wrong)}: ask for it again")
     return content
@@ -149,6 +153,8 @@ def _runs(folder: Path) -> list[SharedRun]:
         )
     try:
         runs = [SharedRun(**run) for run in content["runs"]]
+        if not all(isinstance(run.files, dict) for run in runs):
+            raise TypeError
         sweeps = {run.id for run in runs if run.parent is None}
         sound = all(
             _ID.fullmatch(run.id) and _is_name(run.folder) and set(run.files) <= set(_FILES)

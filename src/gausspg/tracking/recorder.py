@@ -22,6 +22,7 @@ from gausspg.tracking.client import StoreError, connect, explain
 from gausspg.tracking.folder import (
     MetricsFile,
     make_folder,
+    read_description,
     read_metrics,
     read_status,
     remove_folders,
@@ -157,8 +158,10 @@ class Recorder:
 
     def set_tag(self, key: str, value: str) -> None:
         """Set a tag, soon."""
-        self._tags[key] = value = value[:LONGEST_TAG]
-        write_description(self.folder, tags=self._tags)
+        value = value[:LONGEST_TAG]
+        described = read_description(self.folder)
+        if described:  # Not so where a run goes on that was begun before there were descriptions.
+            write_description(self.folder, tags=described["tags"] | {key: value})
         self._queue(f"tag {key}", lambda client, run_id: client.set_tag(run_id, key, value))
 
     def table(self, name: str, columns: Mapping[str, Sequence[object]]) -> None:
