@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gausspg import existing, home, provenance, worker
+from gausspg import existing, home, provenance, recording, worker
 from gausspg.build import SettingsError
 from gausspg.identity import Identity, identify
 from gausspg.jobs import Event, Job, Outcome, Result, Started, cores, prepare, run_jobs
@@ -21,14 +21,10 @@ from gausspg.progress import Progress, display, summary_table
 from gausspg.settings import Settings, check
 from gausspg.termination import Terminated, terminate_as_exception
 from gausspg.tracking import (
-    ServerAwayError,
     Store,
     StoreError,
     SweepRecorder,
-    away,
-    default_uri,
     is_server,
-    open_store,
     sweep_tags,
 )
 
@@ -61,7 +57,7 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         is_sweep = len(composed) > 1 or "sweep" in composed[0][1]
         if is_sweep:
             prepare(worker.PRELOAD)
-        store = _open(settings[0])
+        store = recording.store_of(settings[0].tracking)
         wanted = _look_up(composed, settings[0].existing, store, alone=not is_sweep)
     except (SettingsError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -94,7 +90,7 @@ def launch_one(config: Mapping[str, Any], words: Mapping[str, str]) -> float:
         Exception: whatever stopped the run; it is recorded.
     """
     settings = check(config)
-    store = _open(settings)
+    store = recording.store_of(settings.tracking)
     tags = {"command": "run by another launcher"}
     wanted = _look_up([(config, words)], settings.existing, store, alone=False)[0]
     if wanted.known is not None and wanted.action == "skip":
@@ -114,16 +110,6 @@ def _check_all(composed: Sequence[Composed]) -> list[Settings]:
         if any(getattr(one, name) != getattr(settings[0], name) for one in settings):
             raise SettingsError(f"{name} differs between the runs of one sweep: give one value")
     return settings
-
-
-def _open(settings: Settings) -> Store:
-    uri = settings.tracking.uri or default_uri(home.runs())
-    try:
-        return open_store(uri, home.runs(), settings.tracking.experiment)
-    except ServerAwayError as error:
-        print(f"the tracking server is away, so runs are kept in {home.runs()} alone and arrive "
-              f"there when it is back, or with python src/sync.py ({error})")  # fmt: skip
-        return away(uri, settings.tracking.experiment)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from gausspg.memory import keep_freed_memory
 from gausspg.outcomes import set_right
 from gausspg.progress import summary_table
 from gausspg.provenance import without_credentials
+from gausspg.recording import store_of
 from gausspg.streams import Streams
 from gausspg.termination import Terminated, terminate_as_exception
 from gausspg.tracking import (
@@ -31,8 +32,6 @@ from gausspg.tracking import (
     Store,
     StoreError,
     SweepRecorder,
-    default_uri,
-    open_store,
     sweep_tags,
 )
 
@@ -83,8 +82,7 @@ def run(composed: Sequence[Composed], command: Sequence[str]) -> int:
         settings = [check(config) for config, _ in composed]
         for one in settings:
             assemble(one)
-        uri = settings[0].tracking.uri or default_uri(home.runs())
-        store = open_store(uri, home.runs(), settings[0].tracking.experiment)
+        store = store_of(settings[0].tracking)
     except (SettingsError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
