@@ -34,6 +34,7 @@ from omegaconf import OmegaConf
 
 import sb3_peer
 from gausspg import factory, settings
+from gausspg.learners.base import Iteration
 from gausspg.memory import keep_freed_memory
 from gausspg.streams import Streams
 from sb3_peer import ENV_ID, Peer
@@ -74,9 +75,12 @@ class Training:
     def train(self) -> float:
         """One iteration, rollout and update; return its steps per second."""
         begin = time.perf_counter()
-        steps = self._learner.iterate(self.env, self._iteration, 0.0, sys.maxsize).steps
+        return self.iterate().steps / (time.perf_counter() - begin)
+
+    def iterate(self) -> Iteration:
+        """One iteration, rollout and update."""
         self._iteration += 1
-        return steps / (time.perf_counter() - begin)
+        return self._learner.iterate(self.env, self._iteration - 1, 0.0, sys.maxsize)
 
 
 class Loop(Training):

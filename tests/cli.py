@@ -20,7 +20,7 @@ from composing import Clockwork
 
 ROOT = Path(__file__).parents[1]
 RUN = ROOT / "src" / "run.py"
-AXES = ("env", "policy", "variance", "squash", "estimator", "learner")
+AXES = ("env", "policy", "variance", "squash", "estimator", "learner", "diagnostics")
 WARNINGS = [
     pytest.mark.filterwarnings(f"ignore::DeprecationWarning:{module}")
     for module in ("mlflow", "sqlalchemy", "alembic", "filelock")

@@ -58,7 +58,8 @@ def refusal(config: Config) -> str | None:
 
 
 def test_the_axes_are_the_folders() -> None:
-    assert set(AXES) == {path.name for path in CONF.iterdir() if path.is_dir()} - {"sweep", "tuned"}
+    others = {"sweep", "tuned", "laboratory", "problem"}
+    assert set(AXES) == {path.name for path in CONF.iterdir() if path.is_dir()} - others
 
 
 @pytest.mark.parametrize(("axis", "word"), [(a, w) for a in AXES for w in words(a)])
@@ -299,6 +300,21 @@ def test_the_settings_that_the_estimators_file_calls_reinforce_work() -> None:
         (f"{WHOLE} learner.critic_lr=0.1", r"learner\.critic_lr=0\.1 has no effect"),
         (f"{WHOLE} learner.target_kl=0.1", r"learner\.target_kl=0\.1 has no effect"),
         (f"{WHOLE} learner.action_samples=3", r"learner\.action_samples=3 has no effect"),
+        (
+            f"{WHOLE} diagnostics=gradients",
+            r"through=dynamics learns from neither: set diagnostics=n",
+        ),
+        ("diagnostics=gradients diagnostics.rows=1", r"diagnostics\.rows=1 does not scatter"),
+        (
+            "learner=replay diagnostics=gradients diagnostics.action_samples=1",
+            r"diagnostics\.action_samples=1 leaves no other action",
+        ),
+        (
+            "diagnostics=gradients diagnostics.action_samples=3",
+            r"action_samples=3 has no effect without a critic of states and actions",
+        ),
+        ("diagnostics=gradients diagnostics.interval=0", r"interval=0: should be greater than or"),
+        ("diagnostics.interval=3", "diagnostics.interval"),
         ("env=cartpole estimator=reparameterised", "those of policy=categorical cannot be"),
         ("env=lqr squash=tanh", "squash=tanh needs finite action bounds"),
         ("variance.initial_std=[1,1]", "initial_std has 2 entries and the action has 4 dimensions"),
@@ -319,6 +335,9 @@ def test_what_cannot_work_or_has_no_effect_is_refused(overrides: str, message: s
         "learner.critic=action_value learner.critic_lambda=0.9 learner.action_samples=3",
         PATHWISE,
         WHOLE,
+        "diagnostics=gradients",
+        "learner=replay diagnostics=gradients diagnostics.action_samples=3",
+        "env=cartpole learner=replay diagnostics=gradients",
         f"{DYNAMICS} estimator.horizon=5 learner.critic_lambda=0.9 learner.critic_lr=0.1",
     ],
 )

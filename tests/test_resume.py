@@ -27,6 +27,9 @@ KINDS = [
      "estimator.through=dynamics", "estimator.horizon=2"),
     ("env=pendulum", *REPLAY),
     ("env=pendulum", "estimator=reparameterised", *REPLAY[1:], "learner.updates_per_step=0.37"),
+    ("diagnostics=gradients", "env=pendulum", *REPLAY, "diagnostics.interval=3"),
+    ("diagnostics=gradients", "env=pendulum", "learner.critic=action_value", "learner.epochs=1",
+     "diagnostics.interval=3"),
 ]  # fmt: skip
 
 Record = list[tuple[int, dict[str, float]]]

@@ -9,6 +9,8 @@ import torch
 
 from gausspg.actions import BoxActions, from_plain, to_plain
 from gausspg.build import SettingsError, build, find
+from gausspg.diagnostics.base import Diagnostics
+from gausspg.diagnostics.none import Nothing
 from gausspg.envs.base import BaseEnvironment
 from gausspg.learners.base import Learner
 from gausspg.normaliser import Normaliser
@@ -113,11 +115,15 @@ def build_learner(
     Raises:
         SettingsError: a setting is wrong, or estimator and learner do not go together.
     """
+    diagnostics: Diagnostics = (
+        Nothing() if settings.diagnostics is None else build(settings.diagnostics, "diagnostics")
+    )
     learner: Learner = build(
         settings.learner,
         "learner",
         policy=policy,
         estimator=partial(build, settings.estimator, "estimator"),
+        diagnostics=diagnostics,
         differentiable=environment.differentiable,
         gamma=settings.gamma,
         num_envs=environment.num_envs,

@@ -321,4 +321,5 @@ def _labels(composed: Sequence[Composed]) -> list[dict[str, object]]:
     if len(composed) == 1:
         config, words = composed[0]
         return [{"env": words["env"], "seed": config["seed"]}]
-    return varying(composed, _AXES, _BROUGHT)
+    # What is measured beside the training tells runs apart and is no part of their name.
+    return varying(composed, (*_AXES, "diagnostics"), ("diagnostics", *_BROUGHT))

@@ -77,6 +77,7 @@ class Settings(Strict):
     learner: Node
     variance: Node | None = None
     squash: Node | None = None
+    diagnostics: Node | None = None  # Runs recorded before it was an axis lack it.
 
 
 def check(config: Mapping[str, Any]) -> Settings:

@@ -90,6 +90,14 @@ def clip_gradient(module: nn.Module, max_norm: float | None, name: str) -> float
     return value
 
 
+def set_gradients(parameters: Sequence[Tensor], loss: Tensor) -> None:
+    """Let parameters have the gradient of `loss`, and nothing else on the way to it."""
+    # Not backward(): that would also fill the gradients of the critic through which a policy's
+    # loss passes.
+    for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = grad
+
+
 def lr_factor(schedule: Schedule, done: float) -> float:
     """Return the learning rate's share of its initial value when `done` of the budget is used."""
     return 1.0 - done if schedule == "linear" else 1.0
@@ -126,6 +134,29 @@ def refuse_samples_without_gradient(estimator: Estimator, policy: Policy) -> Non
         raise ValueError(
             f"estimator={name} differentiates the policy's samples and those of policy={word} "
             "cannot be: set estimator=score_function"
+        )
+
+
+def refuse_cut_episodes(estimator: Estimator, rollout_steps: int | None) -> None:
+    """Refuse rollouts that cut what the estimator needs whole.
+
+    Args:
+        estimator: of the learner.
+        rollout_steps: in each environment; None for whole episodes.
+
+    Raises:
+        ValueError: in one sentence.
+    """
+    if estimator.horizon and rollout_steps and estimator.horizon > rollout_steps:
+        raise ValueError(
+            f"estimator.horizon={estimator.horizon} is longer than learner.rollout_steps="
+            f"{rollout_steps}, where every trajectory is cut: set at most that"
+        )
+    if estimator.whole_episodes and rollout_steps is not None:
+        raise ValueError(
+            f"learner.rollout_steps={rollout_steps} cuts episodes and the estimator needs whole "
+            "ones, or a value function to stand in for the rest: set learner.rollout_steps=null, "
+            "or estimator.baseline=value (score_function) or estimator.horizon (reparameterised)"
         )
 
 

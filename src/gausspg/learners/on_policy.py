@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gausspg.diagnostics.base import Diagnostics
 from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.differentiable import DifferentiableBatch
 from gausspg.estimators.base import ActionValue, Estimator, Evidence, Trajectories
@@ -18,6 +19,7 @@ from gausspg.learners.base import (
     lr_factor,
     mean_metrics,
     policy_metrics,
+    refuse_cut_episodes,
     refuse_samples_without_gradient,
     refuse_what_has_no_effect,
 )
@@ -66,6 +68,7 @@ class OnPolicy(Learner):
             the policy's gradient and for the value of a state; null there means 4.
         policy: trained in place.
         estimator: builds the estimator of the policy's gradient, given what is offered.
+        diagnostics: measured beside the training, before an iteration's first gradient step.
         differentiable: whether the environments are.
         gamma: discount per step.
         num_envs: N.
@@ -93,6 +96,7 @@ class OnPolicy(Learner):
         *,
         policy: Policy,
         estimator: Callable[..., Estimator],
+        diagnostics: Diagnostics,
         differentiable: bool,
         gamma: float,
         num_envs: int,
@@ -105,7 +109,10 @@ class OnPolicy(Learner):
             offered=_offered(critic, differentiable), action_samples=self._action_samples
         )
         self._evidence = self._estimator.evidence
-        _refuse_what_does_not_fit(self._estimator, policy, rollout_steps)
+        refuse_samples_without_gradient(self._estimator, policy)
+        refuse_cut_episodes(self._estimator, rollout_steps)
+        diagnostics.refuse_what_has_no_effect(self._evidence)
+        self._diagnostics = diagnostics
         has_critic = self._evidence == "action_values" or self._estimator.uses_value
         makes_targets = self._evidence == "trajectories" and has_critic
         refuse_what_has_no_effect(
@@ -159,7 +166,7 @@ class OnPolicy(Learner):
         else:
             rollout = self._collect(env, iteration, left)
             data, metrics = self._prepare(rollout, iteration)
-        metrics |= self._update(data, iteration)
+        metrics |= self._diagnose(data, iteration) | self._update(data, iteration)
         metrics |= self._policy_metrics(data)
         metrics["train/learning_rate"] = self._initial_lrs[0] * factor
         # Only now: a rollout is gathered and learned from under one and the same normalisation.
@@ -258,6 +265,18 @@ class OnPolicy(Learner):
         normalised: Tensor = self._policy.normaliser(observations.to(self._device))
         return normalised
 
+    def _diagnose(self, data: FreshData, iteration: int) -> dict[str, float]:
+        if not self._diagnostics.due(iteration):
+            return {}
+        sample = data.sample(self._diagnostics.rows)
+        rows, value = sample.observations, self._critic.of_actions(sample.observations)
+        if value is None:
+            return self._diagnostics.at_taken_actions(
+                self._policy, rows, sample.batch, self._estimator
+            )
+        generator = self._streams.torch("diagnostics_noise", iteration)
+        return self._diagnostics.at_fresh_actions(self._policy, rows, value, generator)
+
     def _update(self, data: FreshData, iteration: int) -> dict[str, float]:
         """Take the gradient steps of one rollout."""
         if self._evidence == "dynamics" and not self._critic.exists:
@@ -349,20 +368,3 @@ def _offered(critic: Kind | None, differentiable: bool) -> frozenset[Evidence]:
     if critic != "state_value":
         offered.add("action_values")
     return frozenset(offered)
-
-
-def _refuse_what_does_not_fit(
-    estimator: Estimator, policy: Policy, rollout_steps: int | None
-) -> None:
-    refuse_samples_without_gradient(estimator, policy)
-    if estimator.horizon and rollout_steps and estimator.horizon > rollout_steps:
-        raise ValueError(
-            f"estimator.horizon={estimator.horizon} is longer than learner.rollout_steps="
-            f"{rollout_steps}, where every trajectory is cut: set at most that"
-        )
-    if estimator.whole_episodes and rollout_steps is not None:
-        raise ValueError(
-            f"learner.rollout_steps={rollout_steps} cuts episodes and the estimator needs whole "
-            "ones, or a value function to stand in for the rest: set learner.rollout_steps=null, "
-            "or estimator.baseline=value (score_function) or estimator.horizon (reparameterised)"
-        )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gausspg.diagnostics.base import Diagnostics
 from gausspg.envs.batch import BatchedEnv, NonFiniteError
 from gausspg.estimators.base import ActionValue as ActionValueFunction
 from gausspg.estimators.base import Estimator
@@ -21,11 +22,12 @@ from gausspg.learners.base import (
     mean_metrics,
     policy_metrics,
     refuse_samples_without_gradient,
+    set_gradients,
     set_lr,
 )
 from gausspg.learners.critics import ActionValue, OutputActivation
 from gausspg.learners.gradient_noise import GradientNoise
-from gausspg.learners.replay_buffer import ReplayBuffer, Transitions
+from gausspg.learners.replay_buffer import ReplayBuffer, transitions
 from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.temperature import build_temperature
 from gausspg.policies.base import Policy
@@ -81,6 +83,7 @@ class Replay(Learner):
         critic_activation: of those.
         policy: trained in place.
         estimator: builds the estimator of the policy's gradient, given what is offered.
+        diagnostics: measured beside the training, after an iteration's updates.
         gamma: discount per step.
         num_envs: N.
         scale_rewards: see `RewardScaler`.
@@ -111,6 +114,7 @@ class Replay(Learner):
         *,
         policy: Policy,
         estimator: Callable[..., Estimator],
+        diagnostics: Diagnostics,
         gamma: float,
         num_envs: int,
         scale_rewards: bool,
@@ -139,6 +143,8 @@ class Replay(Learner):
             offered=frozenset({"action_values"}), action_samples=action_samples
         )
         refuse_samples_without_gradient(self._estimator, policy)
+        diagnostics.refuse_what_has_no_effect(self._estimator.evidence)
+        self._diagnostics = diagnostics
         observation_dim = len(policy.normaliser.mean)
         self._critic = ActionValue(
             2, observation_dim, policy.code_dim, critic_hidden, critic_activation,
@@ -184,7 +190,7 @@ class Replay(Learner):
         gradients = GradientNoise()
         for t in range(steps):
             rollouts.append(collect_steps(env, self._policy, noise[t : t + 1]))
-            self._buffer.add(_transitions(rollouts[-1]))
+            self._buffer.add(transitions(rollouts[-1]))
             self._steps += self._num_envs
             due = self._minibatches(minibatches, update_noise)
             for left_over, minibatch in zip(range(len(due))[::-1], due, strict=True):
@@ -195,6 +201,7 @@ class Replay(Learner):
                 measured += [metrics] if metrics else []
         metrics = mean_metrics(measured) | gradients.metrics()
         metrics |= self._policy_metrics(rollouts, former, noise)
+        metrics |= self._diagnose(iteration)
         metrics |= {
             "train/learning_rate": self._lrs["policy"] * factor,
             "train/updates": float(self._updates),
@@ -286,7 +293,7 @@ class Replay(Learner):
             entropy = distribution.entropy_estimate(data.noise).mean()
             loss = loss - self._temperature.value * entropy
             self._temperature.update(entropy, factor)
-        _set_gradients(self._policy_parameters, loss)
+        set_gradients(self._policy_parameters, loss)
         if gradients is not None:
             gradients.add([p.grad for p in self._policy_parameters if p.grad is not None])
         norm = self._clip(self._policy, "the policy", gradients is not None)
@@ -320,6 +327,17 @@ class Replay(Learner):
         metrics["policy/approximate_kl"] = approximate_kl(log_ratio)
         return metrics
 
+    def _diagnose(self, iteration: int) -> dict[str, float]:
+        # Before the first update there is no critic to ask.
+        if not (self._updates and self._diagnostics.due(iteration)):
+            return {}
+        generator = self._streams.torch("diagnostics_noise", iteration)
+        steps = self._buffer.sample(self._diagnostics.rows, generator)
+        rows = self._policy.normaliser(steps.observations)
+        return self._diagnostics.at_fresh_actions(
+            self._policy, rows, lambda codes: self._critic.lowest(rows, codes), generator
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """See `Learner`; the buffer is part of it."""
         return {
@@ -344,25 +362,3 @@ class Replay(Learner):
         self._buffer.load_state_dict(state["buffer"])
         self._scaler.load_state_dict(state["reward_scaler"])
         self._steps, self._updates = state["steps"], state["updates"]
-
-
-def _transitions(rollout: Rollout) -> Transitions:
-    """Turn one step in every environment into rows of the buffer."""
-    following = rollout.last_observations
-    if len(rollout.truncated_observations):
-        following = following.clone()
-        following[rollout.truncated[0]] = rollout.truncated_observations
-    return Transitions(
-        rollout.observations[0],
-        rollout.latents[0],
-        rollout.rewards[0],
-        following,
-        rollout.terminated[0].float(),
-    )
-
-
-def _set_gradients(parameters: Sequence[Tensor], loss: Tensor) -> None:
-    # Not backward(): that would also fill the gradients of the critic through which a policy's
-    # loss passes.
-    for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = grad

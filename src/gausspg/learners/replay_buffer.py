@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gausspg.rollout import Rollout
+
 
 @dataclass(frozen=True)
 class Transitions:
@@ -26,6 +28,21 @@ class Transitions:
     rewards: Tensor
     next_observations: Tensor
     terminated: Tensor
+
+
+def transitions(rollout: Rollout) -> Transitions:
+    """Turn one step in every environment into rows of the buffer."""
+    following = rollout.last_observations
+    if len(rollout.truncated_observations):
+        following = following.clone()
+        following[rollout.truncated[0]] = rollout.truncated_observations
+    return Transitions(
+        rollout.observations[0],
+        rollout.latents[0],
+        rollout.rewards[0],
+        following,
+        rollout.terminated[0].float(),
+    )
 
 
 class ReplayBuffer:

@@ -1,0 +1,40 @@
+"""`diagnostics=none`: nothing is measured beside the training."""
+
+import torch
+from torch import Tensor
+
+from gausspg.diagnostics.base import Diagnostics, Metrics
+from gausspg.estimators.base import ActionValue, Batch, Estimator, Evidence
+from gausspg.policies.base import Policy
+
+
+class Nothing(Diagnostics):
+    """Is never due."""
+
+    rows = 0
+
+    def refuse_what_has_no_effect(self, evidence: Evidence) -> None:
+        """See `Diagnostics`."""
+
+    def due(self, iteration: int) -> bool:
+        """See `Diagnostics`."""
+        del iteration
+        return False
+
+    def at_fresh_actions(
+        self,
+        policy: Policy,
+        observations: Tensor,
+        value: ActionValue,
+        generator: torch.Generator,
+    ) -> Metrics:
+        """See `Diagnostics`."""
+        del policy, observations, value, generator
+        return {}
+
+    def at_taken_actions(
+        self, policy: Policy, observations: Tensor, batch: Batch, estimator: Estimator
+    ) -> Metrics:
+        """See `Diagnostics`."""
+        del policy, observations, batch, estimator
+        return {}
