@@ -269,7 +269,7 @@ class OnPolicy(Learner):
         if not self._diagnostics.due(iteration):
             return {}
         sample = data.sample(self._diagnostics.rows)
-        rows, value = sample.observations, self._critic.of_actions(sample.observations)
+        rows, value = sample.observations, self.action_value(sample.observations)
         if value is None:
             return self._diagnostics.at_taken_actions(
                 self._policy, rows, sample.batch, self._estimator

@@ -334,9 +334,8 @@ class Replay(Learner):
         generator = self._streams.torch("diagnostics_noise", iteration)
         steps = self._buffer.sample(self._diagnostics.rows, generator)
         rows = self._policy.normaliser(steps.observations)
-        return self._diagnostics.at_fresh_actions(
-            self._policy, rows, lambda codes: self._critic.lowest(rows, codes), generator
-        )
+        value = self.action_value(rows)
+        return self._diagnostics.at_fresh_actions(self._policy, rows, value, generator)
 
     def state_dict(self) -> dict[str, Any]:
         """See `Learner`; the buffer is part of it."""
