@@ -159,3 +159,16 @@ def test_a_surrogate_without_a_gradient_gives_zeros():
     moments = Moments()
     moments.add([found])
     assert not moments.mean.any() and not moments.covariance.any()
+
+
+def test_rows_that_are_all_alike_have_no_variance_to_four_digits():
+    """In one float32 sum over 100,000 rows, 6e-4 of the squared mean was left."""
+    policy = a_policy("learned")
+    rows = 100_000
+    observations = chance()[0][:1].expand(rows, -1)
+    row_wise = RowWise(policy, rows)
+    with row_wise.watching():
+        normal = row_wise.forward(observations).normal
+        moments = Moments()
+        moments.add([row_wise.gradients((normal.mean + normal.std).sum(-1))])
+    assert float(moments.covariance.abs().sum()) < 1e-4 * float(moments.mean.square().sum())

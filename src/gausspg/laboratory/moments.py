@@ -7,13 +7,16 @@ from torch import Tensor
 
 from gausspg.laboratory.rows import Factors, RowGradients
 
+_BLOCK = 4096
+
 
 class Moments:
     """Streaming moments of m gradients taken on the same rows.
 
     Chunks are merged by the update of Chan, Golub & LeVeque 1983 in float64; nothing but a chunk is
     held. Where rows are not written down the second moment is a difference of float32 sums: a
-    variance below about 1e-5 of the squared mean is lost in rounding there.
+    variance below about 1e-4 of the squared mean is lost in rounding there, and can come out
+    negative.
 
     Attributes:
         count: rows so far.
@@ -82,11 +85,19 @@ def _summed_products(one: Tensor, other: Tensor) -> Tensor:
 def _of_products(alike: Sequence[Factors]) -> tuple[Tensor, Tensor]:
     right = alike[0].right
     assert right is not None, "products have two factors"
-    x = right[0]
-    rows, squared = len(x), x.square()
     lefts = [one.left[0] for one in alike]
-    mean = torch.stack([(left.T @ x).flatten() for left in lefts]).double() / rows
-    second = torch.stack(
-        [torch.stack([((one * other).T @ squared).flatten() for other in lefts]) for one in lefts]
-    ).double()
-    return mean, second - rows * mean[:, None] * mean[None]
+    rows = right.shape[1]
+    total: Tensor | float = 0.0
+    second: Tensor | float = 0.0
+    # By blocks, whose sums are float32: more rows in one lose more digits, and leave the cache.
+    for x, *parts in zip(*(tensor.split(_BLOCK) for tensor in (right[0], *lefts)), strict=True):
+        squared = x.square()
+        total = total + torch.stack([(left.T @ x).flatten() for left in parts]).double()
+        second = (
+            second
+            + torch.stack(
+                [torch.stack([((a * b).T @ squared).flatten() for b in parts]) for a in parts]
+            ).double()
+        )
+    mean = torch.as_tensor(total) / rows
+    return mean, torch.as_tensor(second) - rows * mean[:, None] * mean[None]
