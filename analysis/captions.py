@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from kinds import MEASUREMENTS
 from load import Study
 
 _NAMED = 3
@@ -18,6 +19,23 @@ def design(study: Study) -> str:
     words = f" ({', '.join(fixed)})" if fixed else ""
     environments = ", ".join(sorted(study.runs["env"].unique()))
     return f"{environments}, {cells}{words}, {seeds} {plural} per cell, {budget(study)}."
+
+
+def measured(study: Study) -> str:
+    """Say what was measured: problems, settings held equal, estimates, seeds."""
+    runs = study.runs
+    fixed = [f"{axis} {runs[axis].iloc[0]}" for axis in ("variance", "squash")
+             if runs[axis].nunique() == 1 and runs[axis].iloc[0] != "-"]  # fmt: skip
+    words = f" ({', '.join(fixed)})" if fixed else ""
+    counts = runs.groupby("cell").size()
+    seeds = _range(int(counts.min()), int(counts.max()))
+    plural = "seed" if seeds == "1" else "seeds"
+    estimates = _listed(sorted(set(runs["param.rows"].astype(int))))
+    problems = ", ".join(sorted(runs["problem"].unique()))
+    return (
+        f"{problems}{words}, {len(runs)} measurements of {estimates} estimates each, {seeds} "
+        f"{plural} per cell."
+    )
 
 
 def budget(study: Study) -> str:
@@ -60,7 +78,8 @@ def interval(seeds_per_cell: "pd.Series[int]", what: str) -> str:
 
 def compose(study: Study, *sentences: str) -> str:
     """Join the sentences of a figure with those every caption needs."""
-    parts = [*sentences, design(study), incomplete(study)]
+    what = measured(study) if study.kind is MEASUREMENTS else design(study)
+    parts = [*sentences, what, incomplete(study)]
     return " ".join(part for part in parts if part)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import style
+from kinds import Kind
 from load import Study
 
 
@@ -34,7 +35,9 @@ class Drawing:
 
 
 class FigureModule(Protocol):
-    """What a file `fig_<name>.py` holds."""
+    """What a file `fig_<name>.py` holds; `OF` is the kind of runs that it draws."""
+
+    OF: Kind
 
     def draw(self, study: Study) -> Iterator[Drawing]:
         """Yield the figures of a study; raise `MissingDataError` where the data have none."""

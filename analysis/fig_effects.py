@@ -23,9 +23,12 @@ import captions
 import style
 from designs import Grid, balanced, grid_of, left_out, parts
 from drawing import Drawing, MissingDataError
+from kinds import TRAININGS
 from load import FINAL, Study
 from paired import Effect, factorial_effects
 from stats import Array, Interval, mean_interval
+
+OF = TRAININGS
 
 _PER_ROW = 3
 _MARKERS = "osD^vPX"

@@ -21,8 +21,11 @@ import captions
 import style
 from designs import Grid, grid_of, parts
 from drawing import Drawing
+from kinds import TRAININGS
 from load import FINAL, Study
 from stats import mean_interval
+
+OF = TRAININGS
 
 _LANE, _MARGIN = 0.15, 0.75  # inches: height of a cell, and of what lies below and above panels
 _GAP = 0.7  # lanes between rows

@@ -14,7 +14,10 @@ import designs
 import style
 from curve_pooling import Panel, pooled_drawing
 from drawing import Drawing
+from kinds import TRAININGS
 from load import Study
+
+OF = TRAININGS
 
 VARIANCE, RATIO = "gradient/policy_variance", "gradient/policy_signal_to_noise"
 _LINEAR_BELOW = 0.01

@@ -26,8 +26,11 @@ import style
 from designs import Grid, grid_of, matched, parts
 from drawing import Drawing, MissingDataError
 from improvements import improvement
+from kinds import TRAININGS
 from load import Study
 from stats import Array, Interval, probability_of_improvement
+
+OF = TRAININGS
 
 _CELLS = range(3, 25)
 _PER_ROW, _LABELS = 3, 1.8  # matrices, and how many fields the labels of one take

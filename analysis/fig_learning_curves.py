@@ -22,7 +22,10 @@ import curves
 import designs
 import style
 from drawing import Drawing
+from kinds import TRAININGS
 from load import Study
+
+OF = TRAININGS
 
 TRAINING = "train/return_mean"
 _NONE = "-"  # in the place of a panel

@@ -16,7 +16,10 @@ import designs
 import style
 from curve_pooling import Panel, pooled_drawing
 from drawing import Drawing, MissingDataError
+from kinds import TRAININGS
 from load import Study
+
+OF = TRAININGS
 
 STD, CONDITION = "policy/std_mean", "policy/condition_number"
 ENTROPY = "policy/entropy"

@@ -21,8 +21,11 @@ import style
 from designs import Grid, grid_of, parts
 from drawing import Drawing
 from improvements import RESAMPLES
+from kinds import TRAININGS
 from load import FINAL, Study
 from stats import Array, Interval, bootstrap_interval, multiplicities, performance_profile
+
+OF = TRAININGS
 
 _MOST_STEPS = 150
 _PER_ROW = 3

@@ -24,7 +24,10 @@ import designs
 import style
 from curve_pooling import matched, unmatched
 from drawing import Drawing, MissingDataError
+from kinds import TRAININGS
 from load import Study
+
+OF = TRAININGS
 
 METRIC = "eval/deterministic_return_mean"
 _ACROSS = 3

@@ -8,14 +8,21 @@ from typing import cast
 
 import style
 from drawing import Drawing, FigureModule, MissingDataError
+from kinds import Kind
 from load import Study
 
 Say = Callable[[str], None]
 
 
-def figure_names() -> list[str]:
-    """Return the names of the figures there are, without `fig_`."""
-    return sorted(path.stem.removeprefix("fig_") for path in Path(__file__).parent.glob("fig_*.py"))
+def figure_names(kind: Kind | None = None) -> list[str]:
+    """Return the names of the figures there are (of a kind of runs), without `fig_`."""
+    paths = sorted(Path(__file__).parent.glob("fig_*.py"))
+    names = [path.stem.removeprefix("fig_") for path in paths]
+    return [name for name in names if kind is None or _module(name).OF is kind]
+
+
+def _module(name: str) -> FigureModule:
+    return cast(FigureModule, importlib.import_module(f"fig_{name}"))
 
 
 def drawings(
@@ -25,13 +32,17 @@ def drawings(
 
     Args:
         study: of which to draw.
-        only: names of figures; None: all.
+        only: names of figures; None: all of its kind.
         say: receives one line per figure.
     """
     for name in figure_names():
         if only is not None and name not in only:
             continue
-        module = cast(FigureModule, importlib.import_module(f"fig_{name}"))
+        module = _module(name)
+        if module.OF is not study.kind:
+            if only is not None:
+                say(f"  {name}: not drawn, it is of {module.OF.name}")
+            continue
         begin, count = time.perf_counter(), 0
         try:
             with style.applied():

@@ -16,17 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import missing
+from kinds import TRAININGS, Kind, kind_of
 from recorded import DataError, Recorded, read
 
-AXES = ("env", "policy", "variance", "squash", "estimator", "learner")
-# In the order in which others bring them along: an estimator its learner, that its squash.
-_BROUGHT = ("squash", "learner", "policy", "variance", "estimator", "env")
-FINAL = "eval/final_deterministic_return_mean"
+AXES, FINAL = TRAININGS.axes, TRAININGS.score
 
 # Settings of how a run is recorded and shown, not of what is trained.
 _INCIDENTAL = ("param.jobs", "param.sweep", "param.tracking.", "param.video.")
 _SEED = "param.seed"
-_SEEN = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,14 @@ class Study:
     Attributes:
         name: of the sweep.
         runs: one row per cell and seed, in the order of the cells: `run_id`, `cell`, `seed`, the
-            words of `AXES` that the runs have, `config_hash`, `score` (`FINAL`), and the columns of
-            `gausspg.tracking.find_runs`.
+            words of its kind's axes that the runs have, `config_hash`, `score` (the metric of its
+            kind), and the columns of `gausspg.tracking.find_runs`.
         points: `run_id, step, metric, value` of those runs; `run_id` and `metric` categorical.
         gaps: `cell, seed, problem`: of what was planned, what there is no finished run of.
         notes: sentences about runs that were left out for another reason.
         varied: the axes in which the cells differ, smallest set that tells them apart.
         others: settings that tell cells apart where the axes do not.
+        kind: what the runs are.
     """
 
     name: str
@@ -52,6 +51,7 @@ class Study:
     notes: tuple[str, ...]
     varied: tuple[str, ...]
     others: tuple[str, ...]
+    kind: Kind = TRAININGS
 
     @property
     def cells(self) -> list[str]:
@@ -117,7 +117,13 @@ def study_of(recorded: Recorded) -> Study:
         if name.startswith("param.") and name != _SEED and not name.startswith(_INCIDENTAL)
     ]  # fmt: skip
     if _SEED not in runs:
-        raise DataError(f"the runs of {recorded.name} have no seed: they are no trainings")
+        raise DataError(
+            f"the runs of {recorded.name} have no seed: they are no runs of this project"
+        )
+    try:
+        kind = kind_of(runs)
+    except ValueError as error:
+        raise DataError(f"{recorded.name}: {error}") from error
     runs["seed"] = runs[_SEED].astype(int)
     words = runs[settings].fillna("").astype(str)
     runs["config_hash"] = [
@@ -125,20 +131,20 @@ def study_of(recorded: Recorded) -> Study:
         for row in words.assign(seed=runs[_SEED]).to_dict("records")
     ]
     identity = words.agg("\n".join, axis=1)
-    for axis in AXES:
+    for axis in kind.axes:
         runs[axis] = runs.get(f"param.{axis}", pd.Series("-", runs.index)).fillna("-")
-    varied, others = _distinguishing(runs, words, identity, recorded.planned)
+    varied, others = _distinguishing(runs, words, identity, recorded.planned, kind)
     labels = [runs[name] for name in varied] + [
         words[name].map(f"{name.removeprefix('param.')}={{}}".format) for name in others
     ]
     label = pd.concat(labels, axis=1).agg(" ".join, axis=1) if labels else runs["estimator"]
     runs["cell"] = label
-    runs["score"] = runs.get(f"metric.{FINAL}", pd.Series(np.nan, runs.index))
-    chosen, gaps, notes = _choose(runs)
-    gaps += _never_run(runs, recorded.planned, [*varied, *others])
+    runs["score"] = runs.get(f"metric.{kind.score}", pd.Series(np.nan, runs.index))
+    chosen, gaps, notes = missing.choose(runs, kind)
+    gaps += missing.never_run(runs, recorded.planned, [*varied, *others], kind)
     if chosen.empty:
         raise DataError(
-            f"no run of {recorded.name} has finished with a return, of {len(runs)}: the first "
+            f"no run of {recorded.name} has finished with {kind.score}, of {len(runs)}: the first "
             f"problem is {gaps[0][2]}"
         )
     order = [*varied, "cell", "seed"]
@@ -152,6 +158,7 @@ def study_of(recorded: Recorded) -> Study:
         notes=tuple(notes),
         varied=varied,
         others=tuple(name.removeprefix("param.") for name in others),
+        kind=kind,
     )
 
 
@@ -160,25 +167,30 @@ def _distinguishing(
     words: pd.DataFrame,
     identity: "pd.Series[str]",
     planned: Sequence[Mapping[str, str]],
+    kind: Kind,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the smallest sets of axes, and of other settings, that tell all cells apart."""
+    axes = list(kind.axes)
     # Also of those that are still to come; a word that they do not name is that of all runs.
-    usual = runs[list(AXES)].iloc[0]
+    usual = runs[axes].iloc[0]
     # A plan that does not name an axis in which runs differ cannot say where its jobs stand.
-    differ = [axis for axis in AXES if runs[axis].nunique() > 1]
+    differ = [axis for axis in axes if runs[axis].nunique() > 1]
     coming = [
-        {axis: job.get(axis, usual[axis]) for axis in AXES}
+        {axis: job.get(axis, usual[axis]) for axis in axes}
         for job in planned
         if all(axis in job for axis in differ)
     ]
-    known = pd.concat([runs[list(AXES)], pd.DataFrame(coming, columns=list(AXES), dtype=object)])
-    differing = [axis for axis in AXES if known[axis].nunique() > 1]
-    varied = _needed(known, [], differing, first=_BROUGHT)
+    known = pd.concat([runs[axes], pd.DataFrame(coming, columns=axes, dtype=object)])
+    differing = [axis for axis in axes if known[axis].nunique() > 1]
+    varied = _needed(known, [], differing, first=kind.brought)
     if _told_apart(runs, varied) == identity.nunique():
         return tuple(varied), ()
+    settings = [name for name in map(str, words) if words[name].nunique() > 1]
+    # The words say what is set below them, unless it was also set in another way.
     others = [
-        name for name in map(str, words)
-        if words[name].nunique() > 1 and name.removeprefix("param.").partition(".")[0] not in varied
+        name for name in settings
+        if name.removeprefix("param.").partition(".")[0] not in varied
+        or (words.groupby([runs[axis] for axis in varied])[name].nunique() > 1).any()
     ]  # fmt: skip
     return tuple(varied), tuple(_needed(pd.concat([runs[varied], words], axis=1), varied, others))
 
@@ -197,67 +209,3 @@ def _needed(
 
 def _told_apart(frame: pd.DataFrame, names: list[str]) -> int:
     return len(frame[names].drop_duplicates()) if names else 1
-
-
-Gap = tuple[str, int, str]
-
-
-def _choose(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[Gap], list[str]]:
-    """Return the runs that count, the gaps, and notes on runs replaced by later ones."""
-    key = ["cell", "seed"]
-    good = (runs["status"] == "FINISHED") & np.isfinite(runs["score"])
-    chosen = runs[good].drop_duplicates(key, keep="last")
-    tried = runs.drop_duplicates(key, keep="last").set_index(key)
-    without = tried[~tried.index.isin(chosen.set_index(key).index)]
-    gaps = [
-        (str(cell), int(seed), _problem(str(status), error))
-        for (cell, seed), status, error in zip(
-            without.index, without["status"], without.get("error", without["status"]), strict=True
-        )
-    ]
-    replaced = len(runs) - len(tried)
-    plural = "runs were" if replaced > 1 else "run was"
-    notes = [f"{replaced} further {plural} of a cell and seed that ran again"] if replaced else []
-    return chosen, gaps, notes
-
-
-def _problem(status: str, error: object) -> str:
-    if status == "FINISHED":
-        return f"its {FINAL} is not finite or missing"
-    told = f": {error}" if isinstance(error, str) and error != status else ""
-    return _SEEN.get(status, "unfinished") + told
-
-
-def _never_run(
-    runs: pd.DataFrame, planned: Sequence[Mapping[str, str]], naming: Sequence[str]
-) -> list[Gap]:
-    """Return the planned jobs that left no run, and the seeds that only some cells have."""
-    gaps: list[Gap] = []
-    there = runs.filter(like="param.").rename(columns=lambda name: name.removeprefix("param."))
-    named = [name.removeprefix("param.") for name in naming]
-    for job in _absent(planned, there.astype(str)):
-        parts = [
-            job[name] if name in AXES else f"{name}={job[name]}" for name in named if name in job
-        ]
-        gaps.append(
-            (" ".join(parts) or str(runs["cell"].iloc[0]), int(job["seed"]), "never started")
-        )
-    known = {(cell, seed) for cell, seed, _ in gaps}
-    everywhere = set(runs["seed"])
-    for label, seeds in runs.groupby("cell", sort=False)["seed"].unique().items():
-        absent = {(str(label), int(seed)) for seed in everywhere.difference(seeds)} - known
-        gaps += [(cell, seed, "no run") for cell, seed in absent]
-    return gaps
-
-
-def _absent(planned: Sequence[Mapping[str, str]], there: pd.DataFrame) -> list[dict[str, str]]:
-    """Return the planned jobs to which no run corresponds in all the settings they name."""
-    found: list[dict[str, str]] = []
-    # Each command plans in its own terms: jobs are compared in what their own plan names.
-    for keys in dict.fromkeys(tuple(job) for job in planned):
-        alike = pd.DataFrame([job for job in planned if tuple(job) == keys]).drop_duplicates()
-        recorded = there.reindex(columns=list(keys)).drop_duplicates()
-        merged = alike.merge(recorded, on=list(keys), how="left", indicator="found")
-        absent = merged.loc[merged["found"] == "left_only", list(keys)]
-        found += [{str(k): str(v) for k, v in row.items()} for row in absent.to_dict("records")]
-    return found

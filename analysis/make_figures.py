@@ -23,6 +23,7 @@ import sources
 import tables
 from gallery import drawings, figure_names
 from gausspg.tracking import StoreError, add_artifacts
+from kinds import TRAININGS
 from load import Study
 from recorded import MANIFEST, DataError
 
@@ -41,7 +42,8 @@ def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[
     files: list[Path] = []
     for one in drawings(study, only):
         files += drawing.save(one, folder)
-    for table in tables.tables(study):
+    # They are of returns.
+    for table in tables.tables(study) if study.kind is TRAININGS else ():
         files += tables.save(table, folder)
     if only is None:
         _remove_old(folder, {file.name for file in files})

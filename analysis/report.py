@@ -24,6 +24,7 @@ import sentences
 import sources
 import tables
 from gallery import Say, drawings
+from kinds import TRAININGS
 from load import Study
 from page import Html, tag
 from recorded import DataError
@@ -180,7 +181,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         # All before the first is written: a wrong name leaves nothing behind.
-        studies = list(sources.studies(arguments))
+        studies = list(sources.studies(arguments, TRAININGS))
         if not studies:
             raise DataError("there is no data set in analysis/data: export one, or add --store")
         for study in studies:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from gausspg import home
 from gausspg.tracking import StoreError, default_uri
+from kinds import Kind
 from load import Study, load
 from recorded import MANIFEST, DataError
 
@@ -31,12 +32,27 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return found
 
 
-def studies(arguments: argparse.Namespace) -> Iterator[Study]:
+def studies(arguments: argparse.Namespace, kind: Kind | None = None) -> Iterator[Study]:
     """Load what the arguments name, one after the other.
 
+    Args:
+        arguments: of `parser`.
+        kind: of the runs that are wanted; None: whatever they are.
+
     Raises:
-        DataError: there is no such thing.
+        DataError: there is no such thing, or it is of another kind.
     """
+    for study in _named(arguments):
+        if kind is None or study.kind is kind:
+            yield study
+        elif arguments.names:
+            raise DataError(
+                f"{study.name} is a sweep of {study.kind.name} and this is of {kind.name}: "
+                "analysis/make_figures.py draws both"
+            )
+
+
+def _named(arguments: argparse.Namespace) -> Iterator[Study]:
     if arguments.store is not None:
         uri = store_uri(arguments)
         for name in arguments.names or [None]:

@@ -27,7 +27,9 @@ _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#
 _WORDS = {
     "fixed": 0, "learned": 1, "full": 2, "learned_global": 3, "full_global": 4,
     "none": 6, "clip": 3, "clip_mass": 5, "tanh": 0,
-    "score_function": 0, "reparameterised": 1,
+    "score_function": 0, "reparameterised": 1, "score_function baseline=mean": 4,
+    "measure_valued": 2, "mixture": 5, "wrong_entropy_without_squash": 3,
+    "wrong_gradient_through_sample": 6, "wrong_density_of_clipped_value": 7,
     "on_policy": 2, "replay": 5,
 }  # fmt: skip
 

@@ -31,8 +31,9 @@ Row = tuple[object, ...]
 
 
 def fill(
-    folder: Path, runs: int, points: int = 200, sweep: str = "pilot", settings: int = 40
-) -> str:
+    folder: Path, runs: int, points: int = 200, sweep: str = "pilot", settings: int = 40,
+    metrics: Sequence[str] = METRICS,
+) -> str:  # fmt: skip
     """Create a sqlite store with one sweep of `runs` finished runs; return its URI.
 
     Args:
@@ -41,6 +42,7 @@ def fill(
         points: of every metric of every run.
         sweep: its name.
         settings: parameters per run beside the axes.
+        metrics: that every run has recorded.
     """
     store = open_store(f"sqlite:///{folder.absolute() / 'mlflow.db'}", folder, "gausspg")
     jobs = list(product(range(max(1, runs // 18)), VARIANCES, SQUASHES, ESTIMATORS))
@@ -54,22 +56,16 @@ def fill(
         connection.execute("PRAGMA synchronous = OFF")
         for number, job in enumerate(jobs):
             _insert(
-                connection,
-                str(store.experiment_id),
-                parent.run_id,
-                sweep,
-                number,
-                job,
-                points,
-                settings,
-            )
+                connection, str(store.experiment_id), parent.run_id, sweep, number, job, points,
+                settings, metrics,
+            )  # fmt: skip
         connection.commit()
     return store.uri
 
 
 def _insert(
     connection: sqlite3.Connection, experiment: str, parent: str, sweep: str, number: int,
-    job: tuple[int, str, str, str], points: int, settings: int,
+    job: tuple[int, str, str, str], points: int, settings: int, metrics: Sequence[str],
 ) -> None:  # fmt: skip
     run, (seed, variance, squash, estimator) = uuid.UUID(int=number + 1).hex, job
     begin = _START_MS + 1000 * number
@@ -91,7 +87,7 @@ def _insert(
     }  # fmt: skip
     _many(connection, "params", [(key, str(value), run) for key, value in params.items()])
     _many(connection, "tags", [(key, value, run) for key, value in tags.items()])
-    curves = dict(_curves(job, points))
+    curves = dict(_curves(job, points, metrics))
     _many(connection, "metrics", [
         (key, value, begin + index, run, step, 0)
         for key, (steps, values) in curves.items()
@@ -109,7 +105,7 @@ def _many(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> No
 
 
 def _curves(
-    job: tuple[int, str, str, str], points: int
+    job: tuple[int, str, str, str], points: int, metrics: Sequence[str]
 ) -> Iterator[tuple[str, tuple[list[int], list[float]]]]:
     """Yield every metric's steps and values: a rise towards the cell's level, and noise."""
     seed, variance, squash, estimator = job
@@ -122,7 +118,7 @@ def _curves(
     level += 15.0 * noise.normal()
     steps = np.linspace(STEPS / points, STEPS, points).astype(int)
     rise = 1.0 - np.exp(-4.0 * steps / STEPS)
-    for name in METRICS:
+    for name in metrics:
         jitter = noise.normal(size=points)
         if name.startswith("eval/final"):
             yield name, ([int(steps[-1])], [float(level)])

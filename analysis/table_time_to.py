@@ -10,6 +10,7 @@ at the end.
 import pandas as pd
 
 import sources
+from kinds import TRAININGS
 from load import Study
 from recorded import DataError
 
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--solved", type=float, required=True, help="return to be passed")
     arguments = parser.parse_args()
     try:
-        for study in sources.studies(arguments):
+        for study in sources.studies(arguments, TRAININGS):
             print(rows(study, arguments.solved).to_string(index=False))
             if len(study.gaps):
                 print("without a finished run:", study.gaps.to_string(index=False), sep="\n")

@@ -8,7 +8,7 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pytest
 from composing import Clockwork
 
 ROOT = Path(__file__).parents[1]
-RUN = ROOT / "src" / "run.py"
+RUN, MEASURE = ROOT / "src" / "run.py", ROOT / "src" / "measure_gradients.py"
 AXES = ("env", "policy", "variance", "squash", "estimator", "learner", "diagnostics")
 WARNINGS = [
     pytest.mark.filterwarnings(f"ignore::DeprecationWarning:{module}")
@@ -76,19 +76,28 @@ def words(axis: str) -> list[str]:
     return sorted(path.stem for path in (ROOT / "conf" / axis).glob("*.yaml"))
 
 
-def run_here(*arguments: str) -> int:
-    """Run `src/run.py` in this process and return its exit status."""
+def run_here(*arguments: str, program: Path = RUN) -> int:
+    """Run `src/run.py` (or another program) in this process and return its exit status."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["src/run.py", *arguments])
+        patch.setattr(sys, "argv", [f"src/{program.name}", *arguments])
         patch.setenv("HYDRA_FULL_ERROR", "1")
         with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(RUN), run_name="__main__")
+            runpy.run_path(str(program), run_name="__main__")
     assert isinstance(end.value.code, int)
     return end.value.code
 
 
 def composed_here(*arguments: str) -> Composed:
     """Return what `src/run.py` would train, and train nothing."""
+    return _composed(RUN, "gausspg.launch.launch", arguments)
+
+
+def measurements_here(*arguments: str) -> Composed:
+    """Return what `src/measure_gradients.py` would measure, and measure nothing."""
+    return _composed(MEASURE, "gausspg.laboratory.session.run", arguments)
+
+
+def _composed(program: Path, launcher: str, arguments: Sequence[str]) -> Composed:
     found: Composed = []
 
     def launch(composed: Composed, command: list[str]) -> int:
@@ -96,8 +105,8 @@ def composed_here(*arguments: str) -> Composed:
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gausspg.launch.launch", launch)
-        assert run_here(*arguments) == 0
+        patch.setattr(launcher, launch)
+        assert run_here(*arguments, program=program) == 0
     return found
 
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import drawing
+import fig_both_estimators
 import fig_gradient
 import fig_learning_curves
 import fig_policy
@@ -400,3 +401,33 @@ def test_without_a_threshold_there_is_no_time_to_solve():
     for solved in ("None", None):
         with pytest.raises(MissingDataError, match=r"evaluation\.solved"):
             _draw(fig_solved_time, study([_evaluated(0, 0.5, solved=solved)]))
+
+
+def _diagnosed(cells=(SCORE, REPARAMETERISED), seeds=2):
+    """The score function has a ratio of 0.1 and falls to 0.01, the other one stays at 1."""
+    curves = {
+        "gradient/score_function_signal_to_noise": {50: 0.1, 100: 0.01},
+        "gradient/reparameterised_signal_to_noise": {50: 1.0, 100: 1.0},
+    }
+    return [run(cell, seed, curves=curves) for cell in cells for seed in range(seeds)]
+
+
+def test_both_estimators_are_lines_in_the_panel_of_every_cell():
+    drawn = _draw(fig_both_estimators, study(_diagnosed()))["both_estimators"]
+    panels = drawn.figure.axes
+    titles = [ax.get_title() for ax in panels]
+    assert titles == ["score_function on_policy", "reparameterised replay"]
+    for ax in panels:
+        means = {line.get_label(): line.get_ydata() for line in ax.get_lines() if line.get_lw() > 1}
+        assert_allclose(means["score_function"], [0.1, 0.01])
+        assert_allclose(means["reparameterised"], [1.0, 1.0])
+    assert "95% Student-t interval" in drawn.caption
+    assert "whichever of them trains" in drawn.caption
+
+
+def test_cells_without_both_estimators_have_no_panel():
+    runs = [*_diagnosed((SCORE,)), run(REPARAMETERISED, 0), run(REPARAMETERISED, 1)]
+    drawn = _draw(fig_both_estimators, study(runs))["both_estimators"]
+    assert len(drawn.figure.axes) == 1
+    with pytest.raises(MissingDataError, match="no run of made has recorded gradient/score"):
+        _draw(fig_both_estimators, study([run(curves={"policy/entropy": {100: 1.0}})]))

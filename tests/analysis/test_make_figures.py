@@ -15,13 +15,17 @@ import pandas as pd
 import pytest
 
 import export
+import fig_both_estimators
 import make_figures
+import sources
 import synthetic_store
+from analysis import measured_studies
 from cli import ROOT, WARNINGS
 from gallery import drawings, figure_names
 from gausspg.tracking import artifact_file, find_runs
+from kinds import MEASUREMENTS, TRAININGS
 from load import Study, load
-from recorded import read
+from recorded import DataError, read
 
 pytestmark = WARNINGS
 
@@ -30,7 +34,9 @@ KINDS = {"png", "pdf", "csv", "txt"}
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return synthetic_store.fill(tmp_path_factory.mktemp("store"), runs=54, points=8, settings=2)
+    folder = tmp_path_factory.mktemp("store")
+    metrics = (*synthetic_store.METRICS, *fig_both_estimators.METRICS.values())
+    return synthetic_store.fill(folder, runs=54, points=8, settings=2, metrics=metrics)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +56,7 @@ def settings_as_they_were() -> Iterator[None]:
     assert dict(mpl.rcParams) == before, "a figure changed the style of those after it"
 
 
-@pytest.mark.parametrize("name", figure_names())
+@pytest.mark.parametrize("name", figure_names(TRAININGS))
 def test_every_figure_has_its_numbers_and_a_full_caption(name: str, study: Study) -> None:
     said: list[str] = []
     drawn = list(drawings(study, [name], said.append))
@@ -68,7 +74,7 @@ def test_every_figure_has_its_numbers_and_a_full_caption(name: str, study: Study
         assert width <= 7 and height <= 9.5, "it fits on a page"
 
 
-@pytest.mark.parametrize("name", figure_names())
+@pytest.mark.parametrize("name", figure_names(TRAININGS))
 def test_an_incomplete_study_says_so_in_every_caption(name: str, study: Study) -> None:
     gap = pd.DataFrame(
         [("fixed tanh reparameterised", 7, "failed: x")], columns=["cell", "seed", "problem"]
@@ -80,7 +86,7 @@ def test_an_incomplete_study_says_so_in_every_caption(name: str, study: Study) -
         )
 
 
-@pytest.mark.parametrize("name", figure_names())
+@pytest.mark.parametrize("name", figure_names(TRAININGS))
 def test_one_seed_per_cell_is_drawn_or_refused_but_never_an_interval(
     name: str, study: Study
 ) -> None:
@@ -184,3 +190,42 @@ def test_bad_requests_are_one_line(uri: str, tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_a_sweep_of_measurements_has_the_figures_of_its_kind(tmp_path: Path) -> None:
+    variances = {word: {1.0: (1.0, 1.0), 2.0: (2.0, 2.1)} for word in ("score_function", "mixture")}
+    measured = measured_studies.study(measured_studies.scan("cosine", "problem.k", variances))
+    files = make_figures.make(measured, tmp_path)
+    stems = {path.stem for path in files}
+    assert stems == {"variance_versus_k", "manifest"}, "nor are there tables of returns"
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert len(manifest["runs"]) == 4
+    again = make_figures.make(measured, tmp_path / "again")
+    for one, other in zip(files, again, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_a_figure_of_another_kind_is_not_drawn(study: Study) -> None:
+    names = figure_names(MEASUREMENTS)
+    assert not set(names) & set(figure_names(TRAININGS))
+    assert set(names) | set(figure_names(TRAININGS)) == set(figure_names())
+    said: list[str] = []
+    assert list(drawings(study, ["variance_versus_k"], said.append)) == []
+    assert said == ["  variance_versus_k: not drawn, it is of measurements"]
+
+
+def test_a_report_of_measurements_is_refused_if_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        measured_studies.measurement("cosine", word) | {"sweep": "made", "artifact_uri": ""}
+        for word in ("score_function", "reparameterised")
+    ]
+    export.export(measured_studies.recorded(rows), tmp_path / "made")
+    monkeypatch.setattr(sources, "DATA", tmp_path)
+    arguments = sources.parser("Test.").parse_args(["made"])
+    assert [one.kind for one in sources.studies(arguments)] == [MEASUREMENTS]
+    with pytest.raises(DataError, match="made is a sweep of measurements and this is of trainings"):
+        list(sources.studies(arguments, TRAININGS))
+    unnamed = sources.parser("Test.").parse_args([])
+    assert list(sources.studies(unnamed, TRAININGS)) == []
