@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 import curve_panels
 import style
 from drawing import MissingDataError
 
-_FEW = 9
+_FEW, _WIDE = 9, 100.0
 COLUMNS = ["panel", "line", "x", "seed", "measured", "exact"]
 
 
@@ -85,13 +85,16 @@ def logarithmic(ax: Axes, places: Sequence[float] = ()) -> None:
     Few places are numbered one by one.
     """
     ax.set_yscale("log")
-    if not len(places):
-        return
-    ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(curve_panels.plain())
-    if len(places) <= _FEW:
-        ax.xaxis.set_major_locator(FixedLocator(sorted(places)))
+    low, high = ax.get_ylim()
+    if high < _WIDE * low:
+        curve_panels.number_log_axis(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    if len(places):
+        ax.set_xscale("log")
+        few = FixedLocator(sorted(places)) if len(places) <= _FEW else LogLocator(subs=(1, 2, 5))
+        ax.xaxis.set_major_locator(few)
         ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(curve_panels.plain())
 
 
 def guide(ax: Axes, x: Sequence[float], y: Sequence[float], words: str, side: str = "left") -> None:
