@@ -37,8 +37,8 @@ def draw(study: Study) -> Iterator[Drawing]:
     cells = [cell for cell in study.cells if _known(study, binned, cell)]
     if not cells:
         raise MissingDataError("no run has recorded the gradients of both estimators")
-    across = min(_PER_ROW, len(cells))
-    down = math.ceil(len(cells) / across)
+    down = math.ceil(len(cells) / _PER_ROW)
+    across = math.ceil(len(cells) / down)
     figure = Figure(figsize=(style.PAGE, 0.7 + _HEIGHT * down))
     axes = list(figure.subplots(down, across, squeeze=False, sharey=True).flat)
     colours = {word: style.colour(word) for word in METRICS}
