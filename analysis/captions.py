@@ -78,7 +78,7 @@ def interval(seeds_per_cell: "pd.Series[int]", what: str) -> str:
 
 def compose(study: Study, *sentences: str) -> str:
     """Join the sentences of a figure with those every caption needs."""
-    what = measured(study) if study.kind is MEASUREMENTS else design(study)
+    what = measured(study) if study.kind == MEASUREMENTS else design(study)
     parts = [*sentences, what, incomplete(study)]
     return " ".join(part for part in parts if part)
 

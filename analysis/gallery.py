@@ -18,7 +18,7 @@ def figure_names(kind: Kind | None = None) -> list[str]:
     """Return the names of the figures there are (of a kind of runs), without `fig_`."""
     paths = sorted(Path(__file__).parent.glob("fig_*.py"))
     names = [path.stem.removeprefix("fig_") for path in paths]
-    return [name for name in names if kind is None or _module(name).OF is kind]
+    return [name for name in names if kind is None or kind == _module(name).OF]
 
 
 def _module(name: str) -> FigureModule:
@@ -39,7 +39,7 @@ def drawings(
         if only is not None and name not in only:
             continue
         module = _module(name)
-        if module.OF is not study.kind:
+        if study.kind != module.OF:
             if only is not None:
                 say(f"  {name}: not drawn, it is of {module.OF.name}")
             continue

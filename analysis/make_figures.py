@@ -43,7 +43,7 @@ def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[
     for one in drawings(study, only):
         files += drawing.save(one, folder)
     # They are of returns.
-    for table in tables.tables(study) if study.kind is TRAININGS else ():
+    for table in tables.tables(study) if study.kind == TRAININGS else ():
         files += tables.save(table, folder)
     if only is None:
         _remove_old(folder, {file.name for file in files})

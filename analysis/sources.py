@@ -43,7 +43,7 @@ def studies(arguments: argparse.Namespace, kind: Kind | None = None) -> Iterator
         DataError: there is no such thing, or it is of another kind.
     """
     for study in _named(arguments):
-        if kind is None or study.kind is kind:
+        if kind is None or study.kind == kind:
             yield study
         elif arguments.names:
             raise DataError(
