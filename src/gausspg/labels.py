@@ -11,8 +11,8 @@ def varying(
 ) -> list[dict[str, object]]:
     """Return, per job, the words and settings that tell the jobs apart; the seed always.
 
-    Settings below an axis whose word differs are left out: the word says it. So is what a word
-    brings along, be it another word or a setting.
+    Settings below an axis whose word differs are left out: the word says it, unless jobs of the same
+    words differ in them. So is what a word brings along, be it another word or a setting.
 
     Args:
         composed: resolved configuration and words of each job.
@@ -25,15 +25,25 @@ def varying(
         for config, words in composed
     ]
     keys = list(dict.fromkeys(key for one in flat for key in one))
-    differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+    differing = [key for key in keys if _differ(key, flat)]
     words = [axis for axis in axes if axis in differing]
+    alike: dict[str, list[Mapping[str, object]]] = {}
+    for one in flat:
+        alike.setdefault(repr([one.get(axis) for axis in words]), []).append(one)
     others = [
         key
         for key in differing
-        if key != "seed" and key not in words and key.partition(".")[0] not in words
+        if key not in ("seed", *words)
+        and (
+            key.partition(".")[0] not in words or any(_differ(key, jobs) for jobs in alike.values())
+        )
     ]
     telling = _needed(flat, [*words, *others], axes, brought)
     return [{key: one.get(key) for key in [*telling, "seed"]} for one in flat]
+
+
+def _differ(key: str, jobs: Sequence[Mapping[str, object]]) -> bool:
+    return len({repr(one.get(key)) for one in jobs}) > 1
 
 
 def _needed(

@@ -54,6 +54,8 @@ def test_every_measurement_is_a_run_below_its_sweep(swept):
     assert set(children["status"]) == {"FINISHED"}
     assert set(children["param.problem"]) == {"quadratic", "cosine"}
     assert set(children["param.problem.k"]) == {"0.5", "1.0"}
+    # What was measured, not what the word's own file says.
+    assert set(children["param.variance.initial_std"]) == {"1.0"}
     points = metric_history(uri, list(children["run_id"]), None)
     assert set(points["step"]) == {3000}
     names = set(points["metric"].astype(str))

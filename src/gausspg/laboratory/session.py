@@ -19,7 +19,7 @@ from gausspg.jobs import Event, Job, Outcome, Report, Started, cores, prepare, r
 from gausspg.labels import Composed, flatten, varying
 from gausspg.laboratory import findings
 from gausspg.laboratory.measure import measure
-from gausspg.laboratory.settings import Settings, assemble, check
+from gausspg.laboratory.settings import Settings, assemble, check, effective
 from gausspg.memory import keep_freed_memory
 from gausspg.outcomes import set_right
 from gausspg.progress import summary_table
@@ -104,13 +104,14 @@ def run_job(job: Job, report: Report) -> dict[str, float]:
     torch.set_num_threads(settings.threads)
     keep_freed_memory()
     problem, policy, recipe = assemble(settings)
-    parameters = dict(request.words) | flatten(request.config, set(request.words))
+    config = effective(request.config)
+    parameters = dict(request.words) | flatten(config, set(request.words))
     with Recorder(
         request.store, request.folder, request.name, parameters, request.tags,
         request.parent_run_id,
     ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))
-        recorder.text("config.yaml", yaml.safe_dump(dict(request.config), sort_keys=False))
+        recorder.text("config.yaml", yaml.safe_dump(config, sort_keys=False))
         found = measure(
             problem, policy, recipe, settings.rows, settings.chunk, Streams(settings.seed)
         )

@@ -79,6 +79,21 @@ def assemble(settings: Settings) -> tuple[Problem, Policy, Recipe]:
     return problem, policy, recipe
 
 
+def effective(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checked configuration with what `std` sets below the variance mode, for the record.
+
+    Where the problem brings its own policy there is none.
+    """
+    variance, std = config["variance"], config["std"]
+    changed = {} if not variance else {"variance": _with_std(variance, std)}
+    return {**config, **changed}
+
+
+def _with_std(variance: Mapping[str, Any], std: float) -> Node:
+    scale = find(variance, "variance").scale_setting  # type: ignore[attr-defined]
+    return {**variance, scale: std}
+
+
 def _with_baseline(node: Node, baseline: Baseline | None) -> Node:
     """Tell an estimator that has such a setting which baseline is its own affair."""
     if "baseline" not in node:
@@ -100,10 +115,9 @@ def _new_policy(settings: Settings, problem: Problem, streams: Streams) -> Polic
         raise SettingsError(
             f"policy.hidden={settings.policy['hidden']} has no effect without a state: set []"
         )
-    scale = find(settings.variance, "variance").scale_setting  # type: ignore[attr-defined]
     spec = {
         "policy": settings.policy,
-        "variance": {**settings.variance, scale: settings.std},
+        "variance": _with_std(settings.variance, settings.std),
         "squash": settings.squash,
         "env_id": find(settings.problem, "problem").__module__.rpartition(".")[2],
         "observation_dim": problem.observation_dim,
