@@ -11,8 +11,8 @@ def varying(
 ) -> list[dict[str, object]]:
     """Return, per job, the words and settings that tell the jobs apart; the seed always.
 
-    Settings below an axis whose word differs are left out: the word says it, unless jobs of the same
-    words differ in them. So is what a word brings along, be it another word or a setting.
+    Settings below an axis whose word differs are left out: the word says it, unless jobs of the
+    same words differ in them. So is what a word brings along, be it another word or a setting.
 
     Args:
         composed: resolved configuration and words of each job.
@@ -34,9 +34,7 @@ def varying(
         key
         for key in differing
         if key not in ("seed", *words)
-        and (
-            key.partition(".")[0] not in words or any(_differ(key, jobs) for jobs in alike.values())
-        )
+        and (key.partition(".")[0] not in words or any(_differ(key, a) for a in alike.values()))
     ]
     telling = _needed(flat, [*words, *others], axes, brought)
     return [{key: one.get(key) for key in [*telling, "seed"]} for one in flat]
