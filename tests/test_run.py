@@ -201,7 +201,7 @@ def test_axis_words_are_those_of_the_command_line() -> None:
     ((_, named),) = composed_here("env=cartpole", "estimator=score_function")
     assert named == {
         "env": "cartpole", "policy": "categorical", "estimator": "score_function",
-        "learner": "on_policy",
+        "learner": "on_policy", "diagnostics": "none",
     }  # fmt: skip
 
 

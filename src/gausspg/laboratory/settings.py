@@ -84,7 +84,7 @@ def effective(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Where the problem brings its own policy there is none.
     """
-    variance, std = config["variance"], config["std"]
+    variance, std = config.get("variance"), config["std"]
     changed = {} if not variance else {"variance": _with_std(variance, std)}
     return {**config, **changed}
 
