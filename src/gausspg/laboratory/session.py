@@ -53,10 +53,10 @@ _SHOWN = {
     "ns": "time/nanoseconds_per_estimate",
 }
 _LEGEND = (
-    "true, estimate: length of the gradient, and of the mean estimate where that is not known; "
-    "bias/SE:\nlargest bias of a parameter in standard errors; variance: of one estimate, summed over "
-    "parameters,\nand exact where it is known; S/N: squared length of the gradient per variance; cost: "
-    "evaluations\nof f until S/N is 1; ns: time of one estimate"
+    "true, estimate: length of the gradient, and of the mean estimate where that is not known;\n"
+    "bias/SE: largest bias of a parameter in standard errors; variance: of one estimate, summed\n"
+    "over parameters, and exact where it is known; S/N: squared length of the gradient per\n"
+    "variance; cost: evaluations of f until S/N is 1; ns: time of one estimate"
 )
 PARAMETERS = "parameters.parquet"
 """A run's file with one row per parameter."""
