@@ -78,6 +78,9 @@ class Request:
 
 def run(composed: Sequence[Composed], command: Sequence[str]) -> int:
     """Check all configurations, then measure, record and tabulate; return the exit status."""
+    if len(composed) > 1:
+        # Its imports overlap with the checks.
+        prepare(PRELOAD)
     try:
         settings = [check(config) for config, _ in composed]
         for one in settings:
@@ -89,7 +92,6 @@ def run(composed: Sequence[Composed], command: Sequence[str]) -> int:
     typed = without_credentials(shlex.join(command))
     if len(composed) == 1:
         return _run_single(composed[0], store, typed)
-    prepare(PRELOAD)
     return _Sweep(composed, settings, store, typed).run()
 
 
