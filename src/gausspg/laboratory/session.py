@@ -234,8 +234,14 @@ def _print(rows: Sequence[Mapping[str, object]]) -> None:
     if any(row.get("error") for row in rows):
         heads += ["status", "error"]
     known = [head for head in heads if any(row.get(head) is not None for row in rows)]
+    # Words want the room: the bias says more than the estimate, and a cosine of 1 nothing.
     if all(row.get("true") is not None for row in rows):
-        # The bias says more, and words want the room.
-        known = [head for head in known if head not in ("estimate", "cosine")]
+        known.remove("estimate")
+    if "cosine" in known and all(_is_one(row.get("cosine")) for row in rows):
+        known.remove("cosine")
     summary_table(rows, [head for head in known if head != "seed" or len(rows) == 1])
     print(_LEGEND)
+
+
+def _is_one(cosine: object) -> bool:
+    return isinstance(cosine, float) and cosine > 0.9995
