@@ -19,6 +19,7 @@ from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.laboratory.estimators.measure_valued import MeasureValued
 from gausspg.laboratory.recipe import Recipe
+from gausspg.laboratory.rows import grads_or_zeros
 from gausspg.policies.base import Policy
 from gausspg.policies.gaussian import SquashedNormal
 from gausspg.squash.clip_mass import ClipMass
@@ -141,17 +142,12 @@ def _point(problem: "OneStep", policy: Policy) -> _Point:
     parameters = [p for p in policy.parameters() if p.requires_grad and p.numel()]
     distribution = policy(torch.zeros(1, 0, dtype=torch.float64))
     normal, size = distribution.normal, problem.action_dim
-    unit = torch.eye(size, dtype=torch.float64)
-    # Column j of L is where noise e_j leads, less the mean.
-    tril = torch.stack([normal.transform(e[None])[0] - normal.mean[0] for e in unit], -1)
+    tril = normal.scale_tril.reshape(size, size)
     entries = torch.cat([normal.mean[0], tril.flatten()])
-    rows = []
-    for entry in entries:
-        grads = torch.autograd.grad(entry, parameters, retain_graph=True, allow_unused=True)
-        parts = [
-            torch.zeros_like(p) if g is None else g for p, g in zip(parameters, grads, strict=True)
-        ]
-        rows.append(torch.cat([part.flatten() for part in parts]))
+    rows = [
+        torch.cat([grad.flatten() for grad in grads_or_zeros(entry, parameters)])
+        for entry in entries
+    ]
     z, weights = _nodes(problem, distribution)
     return _Point(distribution, tril.detach(), torch.stack(rows).detach(), z, weights)
 

@@ -11,7 +11,7 @@ policy once per row.
 The factored second moment is that of Dangel, Kunstner & Hennig 2020, "BackPACK" (arXiv:1912.10985).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +119,7 @@ class RowWise:
         outputs = {name: [out for _, out in calls] for name, calls in self._calls.items()}
         wanted = [*outputs.values(), *self._leaves.values()]
         flat = [tensor for tensors in wanted for tensor in tensors]
-        grads = iter(_grads(surrogate.sum(), flat))
+        grads = iter(grads_or_zeros(surrogate.sum(), flat))
         left = {
             name: self._stack([next(grads) for _ in tensors])
             for name, tensors in [*outputs.items(), *self._leaves.items()]
@@ -142,7 +142,8 @@ class RowWise:
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
 
-def _grads(total: Tensor, wanted: list[Tensor]) -> list[Tensor]:
+def grads_or_zeros(total: Tensor, wanted: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of a scalar in each tensor, zeros where it does not depend on it."""
     if not total.requires_grad:
         return [torch.zeros_like(tensor) for tensor in wanted]
     grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True)

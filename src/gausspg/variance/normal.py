@@ -30,6 +30,11 @@ class Normal(ABC):
     def std(self) -> Tensor:
         """Marginal standard deviations, `[batch, action_dim]`."""
 
+    @property
+    @abstractmethod
+    def scale_tril(self) -> Tensor:
+        """Cholesky factor L of the covariance, `[batch, n, n]` or without the batch."""
+
     @abstractmethod
     def transform(self, noise: Tensor) -> Tensor:
         """Map standard-normal `noise` `[batch, action_dim]` to u, differentiably."""
@@ -69,6 +74,11 @@ class DiagonalNormal(Normal):
     def std(self) -> Tensor:
         """See `Normal`."""
         return self.log_scale.exp().expand_as(self.mean)
+
+    @property
+    def scale_tril(self) -> Tensor:
+        """See `Normal`."""
+        return torch.diag_embed(self.log_scale.exp())
 
     def transform(self, noise: Tensor) -> Tensor:
         """See `Normal`."""
@@ -113,7 +123,7 @@ class CholeskyNormal(Normal):
 
     @property
     def scale_tril(self) -> Tensor:
-        """The Cholesky factor L, `[batch, action_dim, action_dim]` or without the batch."""
+        """See `Normal`."""
         return self.log_scale.exp().unsqueeze(-1) * self._unit
 
     @property

@@ -18,7 +18,7 @@ from gausspg.laboratory import quadrature
 from gausspg.laboratory.estimators.base import LaboratoryEstimator
 from gausspg.laboratory.estimators.wrong import WrongEntropyWithoutSquash
 from gausspg.laboratory.recipe import Recipe
-from gausspg.laboratory.rows import Forward
+from gausspg.laboratory.rows import Forward, grads_or_zeros
 from gausspg.policies.base import ActionDistribution, Policy
 from gausspg.policies.gaussian import SquashedNormal
 
@@ -109,11 +109,7 @@ class Problem(ABC):
         if climbed is None:
             return None
         trained = [p for p in precise.parameters() if p.requires_grad and p.numel()]
-        grads = torch.autograd.grad(climbed, trained, allow_unused=True)
-        parts = [
-            torch.zeros_like(p) if g is None else g for p, g in zip(trained, grads, strict=True)
-        ]
-        gradient = torch.cat([part.flatten() for part in parts])
+        gradient = torch.cat([grad.flatten() for grad in grads_or_zeros(climbed, trained)])
         return Reference(gradient, torch.zeros_like(gradient))
 
     def exact_variance(self, policy: Policy, recipe: Recipe) -> Tensor | None:

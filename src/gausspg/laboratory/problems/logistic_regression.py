@@ -47,8 +47,7 @@ class LogisticRegression(OneStep):
         assert isinstance(distribution, SquashedNormal), "the latent u is Gaussian"
         normal = distribution.normal
         signed = self._rows.double() * self._signs[:, None]
-        unit = torch.eye(self.action_dim, dtype=torch.float64)
-        tril = torch.cat([normal.transform(e[None]) - normal.mean for e in unit]).T
+        tril = normal.scale_tril.reshape(self.action_dim, self.action_dim)
         mean, std = signed @ normal.mean[0], torch.linalg.vector_norm(signed @ tril, dim=-1)
         x, w = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(_NODES))
         logits = mean[:, None] + std[:, None] * x

@@ -102,10 +102,8 @@ class LinearQuadratic(Problem):
         assert isinstance(distribution, SquashedNormal), "the latent u is Gaussian"
         if gain.shape[1] != self.observation_dim:
             return None
-        normal = distribution.normal
-        unit = torch.eye(len(gain), dtype=torch.float64)
-        columns = torch.cat([normal.transform(e[None]) - normal.mean for e in unit])
-        return -self._env.cost(gain, columns.T @ columns)
+        tril = distribution.normal.scale_tril.reshape(len(gain), len(gain))
+        return -self._env.cost(gain, tril @ tril.T)
 
     def _unroll(
         self, forward: Forward, draws: Draws, through: bool

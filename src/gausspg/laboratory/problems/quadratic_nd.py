@@ -47,8 +47,7 @@ class QuadraticND(OneStep):
     def expected(self, distribution: SquashedNormal) -> Tensor | None:
         """See `OneStep`."""
         normal = distribution.normal
-        unit = torch.eye(self.action_dim, dtype=torch.float64)
-        columns = torch.cat([normal.transform(e[None]) - normal.mean for e in unit])
+        columns = normal.scale_tril.reshape(self.action_dim, self.action_dim).T
         # tr(A L L^T) is the sum of f over the columns of L, for k = 0.
         spread = self.value(columns + self._k).sum()
         return self.value(normal.mean[0]) + spread
@@ -79,7 +78,7 @@ class QuadraticND(OneStep):
     def _of_mean(self, distribution: SquashedNormal, pathwise: bool) -> Tensor:
         normal, size = distribution.normal, self.action_dim
         unit = torch.eye(size, dtype=torch.float64)
-        L = (torch.cat([normal.transform(e[None]) - normal.mean for e in unit])).T  # noqa: N806
+        L = normal.scale_tril.reshape(size, size)  # noqa: N806
         A = (1.0 - self._coupling) * unit + self._coupling  # noqa: N806
         if pathwise:
             return torch.diagonal(4.0 * A @ L @ L.T @ A)
