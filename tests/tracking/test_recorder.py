@@ -281,6 +281,32 @@ def test_at_the_end_one_that_takes_nothing_is_not_waited_for(failures: int, tmp_
     assert time.monotonic() - began < 20
 
 
+def test_at_the_end_one_that_was_away_before_is_asked_once_more(tmp_path: Path) -> None:
+    asked, release = threading.Semaphore(0), threading.Event()
+    closing = threading.Event()
+
+    def send(_: Sequence[Point]) -> None:
+        asked.release()
+        if closing.is_set():
+            release.wait(60)
+        raise ConnectionError("away")
+
+    metrics = MetricsFile(tmp_path)
+    metrics.append(1, {"x": 1.0})
+    metrics.close()
+    mirror = Mirror(metrics.path, send, every=0.01)
+    mirror.start()
+    for _ in range(2):
+        assert asked.acquire(timeout=10)
+    closing.set()
+    began = time.monotonic()
+    assert not mirror.close(60)
+    assert time.monotonic() - began < 20, "waited for a store that is known to be away"
+    release.set()
+    mirror.join(timeout=20)
+    assert not mirror.is_alive(), "goes on asking after it has been closed"
+
+
 def test_batches_keep_to_mlflows_limit(store: Store, tmp_path: Path) -> None:
     with recorder(store, tmp_path) as run:
         for step in range(2):

@@ -23,11 +23,13 @@ BATCH = 1000
 SEND_SECONDS = 5.0
 """How long metrics collect before they are sent."""
 
-_LONGEST_PAUSE_SECONDS = 60.0
+# A store that is back before the end shall find little left to do then.
+_LONGEST_PAUSE_SECONDS = 10.0
 _CLOSING_PAUSE_SECONDS = 0.25
 _LAST_TASKS_SECONDS = 2.0
 # At the end of a run a store that has taken nothing for so long is away.
 _AWAY_SECONDS = 2.0
+_ONCE_MORE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Mirror(threading.Thread):
         self._closing = threading.Event()
         self._deadline = float("inf")
         self._taken = 0
+        self._failed = False
 
     def add(self, task: Task) -> None:
         """Queue something to do after the metrics written so far."""
@@ -79,11 +82,15 @@ class Mirror(threading.Thread):
     def close(self, seconds: float) -> bool:
         """Send the rest, within about `seconds`; True if nothing is left.
 
-        A store that takes nothing at all is away, and is not waited for so long.
+        A store that takes nothing at all is away, and is not waited for so long; one that was away
+        when it was last asked is asked once more, and not waited for unless it answers.
         """
-        self._deadline = time.monotonic() + seconds
+        taken, self._deadline = self._taken, time.monotonic() + seconds
         self._closing.set()
-        self.join(timeout=seconds + _LAST_TASKS_SECONDS)
+        if self._failed:
+            self.join(timeout=min(seconds, _ONCE_MORE_SECONDS))
+        if self._taken > taken or not self._failed:
+            self.join(timeout=seconds + _LAST_TASKS_SECONDS)
         return not self.is_alive() and not self._tasks and self.unsent == 0
 
     @property
@@ -100,12 +107,13 @@ class Mirror(threading.Thread):
         """Send, wait, and again; after `close`, until all is sent or the time is over."""
         pause = self._every
         while not self._closing.wait(pause):
-            pause = self._every if self._pass() else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            self._failed = not self._pass()
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if self._failed else self._every
         taken, since = self._taken, time.monotonic()
         while not self._pass() and time.monotonic() < self._deadline:
             if self._taken > taken:
                 taken, since = self._taken, time.monotonic()
-            elif time.monotonic() - since > _AWAY_SECONDS:
+            elif self._failed or time.monotonic() - since > _AWAY_SECONDS:
                 break
             time.sleep(_CLOSING_PAUSE_SECONDS)
 
