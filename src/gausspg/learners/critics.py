@@ -15,8 +15,8 @@ OutputActivation = Literal["relu", "tanh", "elu"]
 
 
 def _relu_derivative(gradient: Tensor, out: Tensor) -> None:
-    # A product with a mask of another type is four times slower.
-    gradient.mul_(out.sign())
+    # What autograd calls; a product with the sign takes twice as long, with a mask ten times.
+    torch.ops.aten.threshold_backward.grad_input(gradient, out, 0, grad_input=gradient)
 
 
 def _tanh_derivative(gradient: Tensor, out: Tensor) -> None:
