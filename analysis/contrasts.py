@@ -14,6 +14,7 @@ from paired import PairedDifference, bonferroni_level, holm, paired_difference, 
 from stats import Array
 
 POWER = 0.8
+_UNKNOWN = PairedDifference(math.nan, math.nan, math.nan, math.nan)
 
 
 class Contrast(NamedTuple):
@@ -22,11 +23,11 @@ class Contrast(NamedTuple):
     Attributes:
         environment: where; "" where the study has only one.
         axis: of the two words.
-        words: the one with the higher mean first.
-        scores: of the two words, each `[seeds]`.
+        words: the two.
+        blocks: their scores, each `[seeds, combinations of the other axes]`, of what both have.
         seeds: how many both have, of how many.
         settings: how many combinations of the other axes both have, of how many.
-        difference: mean over seeds, its limits one by one, and p.
+        difference: mean over seeds, its limits one by one, and p; NaN if they share no seed.
         adjusted: p after Holm over `comparisons`.
         comparisons: of the study.
     """
@@ -34,12 +35,18 @@ class Contrast(NamedTuple):
     environment: str
     axis: str
     words: tuple[str, str]
-    scores: tuple[Array, Array]
+    blocks: tuple[Array, Array]
     seeds: tuple[int, int]
     settings: tuple[int, int]
     difference: PairedDifference
     adjusted: float
     comparisons: int
+
+    @property
+    def scores(self) -> tuple[Array, Array]:
+        """Means over the other axes, each `[seeds]`."""
+        x, y = self.blocks
+        return x.mean(axis=1), y.mean(axis=1)
 
     @property
     def settled(self) -> bool:
@@ -54,15 +61,22 @@ class Contrast(NamedTuple):
 
 
 def contrasts(study: Study) -> list[Contrast]:
-    """Return every pair of words of every varied axis that share a seed, in the order of axes."""
-    found = []
-    for environment, grid in grids(study):
-        for axis, levels in enumerate(grid.levels):
-            for pair in itertools.combinations(range(len(levels)), 2):
-                found += _contrast(environment, grid, axis, pair)
+    """Return those of `comparisons` that share a seed, the word with the higher mean first."""
+    return [_higher_first(one) for one in comparisons(study) if one.seeds[0]]
+
+
+def comparisons(study: Study) -> list[Contrast]:
+    """Return every pair of words of every varied axis, in the order of axes and words."""
+    found = [
+        _contrast(environment, grid, axis, pair)
+        for environment, grid in grids(study)
+        for axis, levels in enumerate(grid.levels)
+        for pair in itertools.combinations(range(len(levels)), 2)
+    ]
     adjusted = holm(np.array([one.difference.p_value for one in found]))
+    count = sum(one.seeds[0] > 0 for one in found)
     return [
-        one._replace(adjusted=float(p), comparisons=len(found))
+        one._replace(adjusted=float(p), comparisons=count)
         for one, p in zip(found, adjusted, strict=True)
     ]
 
@@ -78,25 +92,26 @@ def by_environment(study: Study) -> Iterator[tuple[str, Study]]:
         yield str(part.runs["env"].iloc[0]) if suffix else "", part
 
 
-def _contrast(environment: str, grid: Grid, axis: int, pair: tuple[int, int]) -> list[Contrast]:
+def _contrast(environment: str, grid: Grid, axis: int, pair: tuple[int, int]) -> Contrast:
     x, y = (grid.word(axis, at) for at in pair)
-    common = matched(x, y)
-    seeds, settings = common[0].shape
-    if not seeds:
-        return []
-    a, b = (scores.mean(axis=1) for scores in common)
-    words = [grid.levels[axis][at] for at in pair]
-    if a.mean() < b.mean():
-        a, b, words = b, a, words[::-1]
+    blocks = matched(x, y)
+    seeds, settings = blocks[0].shape
     # Combinations that neither word has are none of this comparison.
     either = int((~np.isnan(x) | ~np.isnan(y)).any(axis=0).sum())
-    return [
-        Contrast(
-            environment, grid.names[axis], (words[0], words[1]), (a, b),
-            (seeds, len(grid.seeds)), (settings, either),
-            paired_difference(a, b), math.nan, 0,
-        )
-    ]  # fmt: skip
+    first, second = (grid.levels[axis][at] for at in pair)
+    one = Contrast(
+        environment, grid.names[axis], (first, second), blocks, (seeds, len(grid.seeds)),
+        (settings, either), _UNKNOWN, math.nan, 0,
+    )  # fmt: skip
+    return one._replace(difference=paired_difference(*one.scores)) if seeds else one
+
+
+def _higher_first(one: Contrast) -> Contrast:
+    x, y = one.scores
+    if x.mean() >= y.mean():
+        return one
+    turned = one._replace(words=one.words[::-1], blocks=one.blocks[::-1])
+    return turned._replace(difference=paired_difference(y, x))
 
 
 @lru_cache

@@ -8,8 +8,7 @@ digits; where it has `x`, `x_low` and `x_high`, the others have `x [low, high]`.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from math import comb, floor, isnan, log10, nan
+from math import floor, isnan, log10, nan
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from pandas.api.types import is_numeric_dtype
 
 import captions
 import stats
-from designs import Grid, grid_of, matched, parts
+from contrasts import Contrast, by_environment, comparisons
+from designs import Grid, grid_of
 from improvements import RESAMPLES, improvement
 from load import Study
-from paired import bonferroni_level, further_seeds, holm, paired_difference
+from paired import bonferroni_level, further_seeds
 
 _SCORES = ("mean", "iqm", "min", "max", "difference")
 _SHARES, _P_VALUES = ("solved", "improvement"), ("p", "p_holm")
@@ -61,22 +61,15 @@ class Table:
 def tables(study: Study) -> list[Table]:
     """Return the results, and the comparisons if anything differs between cells."""
     generator = np.random.default_rng(0)
-    grids = [(part, grid_of(part)) for _, part in parts(study)]
-    pairs = sum(comb(len(words), 2) for _, grid in grids for words in grid.levels)
-    rows: tuple[list[dict[str, Any]], ...] = ([], [])
-    for part, grid in grids:
-        where = {"env": part.runs["env"].iloc[0]} if len(grids) > 1 else {}
-        rows[0].extend(where | row for row in _results(part, grid, generator))
-        rows[1].extend(where | row for row in _comparisons(grid, pairs, generator))
-    results, comparisons = map(pd.DataFrame, rows)
-    found = [Table("results", results, captions.compose(study, _RESULTS))]
-    if len(comparisons) and "p" in comparisons:
-        at = list(comparisons).index("p") + 1
-        comparisons.insert(at, "p_holm", holm(comparisons["p"].to_numpy()))
-        facts = comparisons[["difference_low", "difference_high", "p_holm"]].to_numpy()
-        comparisons["verdict"] = [_verdict(*row) for row in facts]
-        caption = captions.compose(study, _COMPARISONS)
-        found.append(Table("comparisons", comparisons, caption))
+    rows: list[dict[str, Any]] = []
+    for environment, part in by_environment(study):
+        where = {"env": environment} if environment else {}
+        rows += [where | row for row in _results(part, grid_of(part), generator)]
+    found = [Table("results", pd.DataFrame(rows), captions.compose(study, _RESULTS))]
+    pairs = comparisons(study)
+    if any(one.seeds[0] for one in pairs):
+        data = pd.DataFrame([_compared(one, len(pairs), generator) for one in pairs])
+        found.append(Table("comparisons", data, captions.compose(study, _COMPARISONS)))
     return found
 
 
@@ -123,22 +116,19 @@ def _without(study: Study, label: str) -> dict[str, str]:
     return {name: ", ".join(listed) for name, listed in seeds.items()}
 
 
-def _comparisons(
-    grid: Grid, pairs: int, generator: np.random.Generator
-) -> Iterator[dict[str, Any]]:
-    for axis, words in enumerate(grid.levels):
-        for i, j in combinations(range(len(words)), 2):
-            both = matched(grid.word(axis, i), grid.word(axis, j))
-            seeds, cells = both[0].shape
-            row: dict[str, Any] = {"axis": grid.names[axis], "word": words[i], "versus": words[j]}
-            row |= {"cells": cells, "seeds": seeds}
-            if seeds:
-                x, y = (scores.mean(axis=1) for scores in both)
-                *difference, p_value = paired_difference(x, y)
-                row |= {**_limits("difference", difference), "p": p_value}
-                row |= _limits("improvement", improvement(*both, generator))
-                row["further_seeds"] = further_seeds(x, y, level=bonferroni_level(0.95, pairs))
-            yield row
+def _compared(one: Contrast, pairs: int, generator: np.random.Generator) -> dict[str, Any]:
+    row: dict[str, Any] = {"env": one.environment} if one.environment else {}
+    row |= {"axis": one.axis, "word": one.words[0], "versus": one.words[1]}
+    row |= {"cells": one.settings[0], "seeds": one.seeds[0]}
+    difference, low, high, p_value = one.difference
+    row |= _limits("difference", (difference, low, high))
+    row |= {"p": p_value, "p_holm": one.adjusted}
+    estimate, further = stats.Interval(nan, nan, nan), nan
+    if one.seeds[0]:
+        estimate = improvement(*one.blocks, generator)
+        further = further_seeds(*one.scores, level=bonferroni_level(0.95, pairs))
+    row |= {**_limits("improvement", estimate), "further_seeds": further}
+    return row | {"verdict": _verdict(low, high, one.adjusted)}
 
 
 def _verdict(low: float, high: float, p_value: float) -> str:
