@@ -67,9 +67,7 @@ def _from_store(
     metrics: Iterable[str] | None,
 ) -> Recorded:
     everything = find_runs(uri, parents=True)
-    parents = everything["parent_run_id"].isna() & everything["run_id"].isin(
-        everything["parent_run_id"]
-    )
+    parents = everything.pop("kind") == "sweep"
     runs = everything[~parents]
     if runs.empty:
         raise DataError(f"the store {uri} holds no runs: record some, or name another with --uri")

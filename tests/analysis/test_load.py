@@ -109,6 +109,15 @@ def test_a_seed_that_only_some_cells_have_is_a_gap_without_a_plan(
     assert gaps(load(messy.uri, "old")) == {("tanh", 1, "no run")}
 
 
+def test_a_sweep_repeated_with_nothing_left_to_train_changes_nothing(tmp_path: Path) -> None:
+    uri = synthetic_store.fill(tmp_path, runs=36, points=5, settings=3)
+    before = load(uri)
+    store = open_store(uri, tmp_path, "gausspg")
+    with SweepRecorder(store, tmp_path / "again", before.name, "again", {}) as parent:
+        parent.conclude("FINISHED")
+    pd.testing.assert_frame_equal(load(uri).runs, before.runs)
+
+
 def test_plans_that_name_different_words_are_each_taken_at_their_word(
     messy: Store, tmp_path: Path
 ) -> None:

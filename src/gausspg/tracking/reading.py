@@ -22,7 +22,7 @@ from gausspg.tracking.store import sqlite_path
 
 RUN_COLUMNS = (
     "run_id", "name", "status", "sweep", "sweep_id", "parent_run_id", "error", "started",
-    "seconds", "artifact_uri", "command",
+    "seconds", "artifact_uri", "command", "kind",
 )  # fmt: skip
 """The columns every frame of runs has, before `param.*` and `metric.*`."""
 
@@ -32,6 +32,7 @@ _TAG_COLUMNS = {
     "mlflow.parentRunId": "parent_run_id",
     "error": "error",
     "command": "command",
+    "kind": "kind",
 }
 _MLFLOW_INFINITY = 1.7976931348623157e308
 
@@ -50,7 +51,8 @@ def find_runs(
 ) -> pd.DataFrame:
     """One row per run, oldest first.
 
-    Columns: `RUN_COLUMNS` (`started` in UTC; `seconds` of wall time, NaN while running), then
+    Columns: `RUN_COLUMNS` (`started` in UTC; `seconds` of wall time, NaN while running; `kind` is
+    "sweep" for the parent run of one), then
     `param.<name>` (strings, as MLflow stores them: the axis words, `param.seed`) and
     `metric.<name>` (the last value). `params` keeps the runs whose parameters equal the given
     values as strings. The parent runs of sweeps are left out unless `parents`. Raises `StoreError`
@@ -229,7 +231,6 @@ def _record(run: RunRow) -> Record:
         "run_id": run.run_id, "name": run.name, "status": run.status, "started": run.started_ms,
         "seconds": None if run.ended_ms is None else (run.ended_ms - run.started_ms) / 1000,
         "artifact_uri": run.artifact_uri, "experiment": run.experiment,
-        "kind": run.tags.get("kind"),
     }  # fmt: skip
     record |= {column: run.tags.get(tag) for tag, column in _TAG_COLUMNS.items()}
     record |= {f"param.{key}": value for key, value in run.params.items()}
