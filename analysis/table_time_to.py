@@ -3,8 +3,8 @@
     python analysis/table_time_to.py solve_bipedal_walker_replay --store --solved 300
 
 prints, per run, the first evaluation during training whose deterministic mean return is at least
-that, the wall time of training until then, evaluations left out, and the return over fresh episodes
-at the end.
+that, the wall time of training until then, evaluations left out, and the returns over fresh
+episodes at the end: of the last policy, and of the best by the evaluations during training.
 """
 
 import pandas as pd
@@ -15,12 +15,14 @@ from load import Study
 from recorded import DataError
 
 DURING = "eval/deterministic_return_mean"
+BEST = "eval/best_deterministic_return_mean"
 RATE = "time/steps_per_second"
 
 
 def rows(study: Study, solved: float) -> pd.DataFrame:
     """Return one row per run."""
     evaluations, rates = study.curves(DURING), study.curves(RATE)
+    best = study.curves(BEST).set_index("run_id")["value"]
     found = []
     for run_id, cell, seed, score in zip(
         *(study.runs[name] for name in ("run_id", "cell", "seed", "score")), strict=True
@@ -36,9 +38,10 @@ def rows(study: Study, solved: float) -> pd.DataFrame:
                 "steps": steps,
                 "seconds": None if taken is None else round(taken, 1),
                 "final": round(score, 1),
+                "best": round(best[run_id], 1) if run_id in best else None,
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(found).astype({"steps": "Int64"})
 
 
 def seconds(rates: pd.DataFrame, until: int) -> float:
