@@ -74,7 +74,8 @@ def comparisons(study: Study) -> list[Contrast]:
         for pair in itertools.combinations(range(len(levels)), 2)
     ]
     adjusted = holm(np.array([one.difference.p_value for one in found]))
-    count = sum(one.seeds[0] > 0 for one in found)
+    # As Holm counts: two words that never differ are no test.
+    count = sum(not math.isnan(one.difference.p_value) for one in found)
     return [
         one._replace(adjusted=float(p), comparisons=count)
         for one, p in zip(found, adjusted, strict=True)

@@ -17,6 +17,7 @@ import captions
 import style
 
 _LETTER = 0.06  # inches, the width of one
+_FEWEST = 3  # seeds of a band: with one degree of freedom it would cover the panel
 _CLEAR = 20  # so many thin lines leave a panel legible; more of them are fainter
 # The lowest and highest 5% of the values may each take three quarters of the height of the others.
 _RARE, _ROOM = 0.05, 0.75
@@ -71,10 +72,11 @@ def draw_lines(ax: Axes, summary: pd.DataFrame, x: Scale, colour: dict[str, Any]
         mean = mine.loc[mine["line"] == "mean", ["share", "value", "low", "high"]]
         mean = mean.reset_index(drop=True)
         hides = len(mean) > 0 and any(mean.equals(other) for other in drawn)
-        ax.fill_between(
-            mean["share"] * x.factor, mean["low"], mean["high"],
-            color=colour[word], alpha=style.BAND_ALPHA, lw=0,
-        )  # fmt: skip
+        if (mine["seeds"].where(mine["line"] == "mean").dropna() >= _FEWEST).all():
+            ax.fill_between(
+                mean["share"] * x.factor, mean["low"], mean["high"],
+                color=colour[word], alpha=style.BAND_ALPHA, lw=0,
+            )  # fmt: skip
         ax.plot(
             mean["share"] * x.factor, mean["value"],
             color=colour[word], label=word, ls=(0, (3, 3)) if hides else "-",
@@ -161,6 +163,29 @@ def title(ax: Axes, words: str, width: float) -> None:
     ax.set_title("\n".join(textwrap.wrap(words, int(width / _LETTER))))
 
 
+def _seeds(mean: pd.DataFrame) -> str:
+    """Say of how many seeds each word's means are, if not all are of equally many."""
+    spans = mean.groupby("word")["seeds"].agg(["min", "max"]).astype(int)
+    if len(np.unique(spans)) < 2:
+        return ""
+    told = [
+        f"{word} {low}" if low == high else f"{word} {low} to {high}"
+        for word, low, high in spans.itertuples()
+    ]
+    return f"Seeds of a mean: {', '.join(told)}."
+
+
+def _bands(seeds: "pd.Series[int]") -> str:
+    few, what = int((seeds < _FEWEST).sum()), "Band: 95% Student-t interval of the mean over seeds"
+    if few == 0 or seeds.max() < 2:
+        return captions.interval(seeds, what)
+    reason = f"with fewer than {_FEWEST} seeds it would fill the panel"
+    if few == len(seeds):
+        return f"No band: {reason}."
+    lines = "a mean" if few == 1 else f"{few} means"
+    return f"{what}; none for {lines}: {reason}."
+
+
 def explain(
     summary: pd.DataFrame, each: list[str], dashed: bool, unusable: int, cut: Sequence[str]
 ) -> str:
@@ -174,7 +199,6 @@ def explain(
         cut: what `cut_off` says of each panel.
     """
     mean, thin = summary[summary["line"] == "mean"], summary[summary["line"] != "mean"]
-    seeds = mean.groupby(each)["seeds"].first()
     kinds = {"single seeds" if line.startswith("seed ") else "single cells, means over their seeds"
              for line in thin["line"].unique()}  # fmt: skip
     without = sorted(set(thin["word"]) - set(mean["word"]))
@@ -182,7 +206,8 @@ def explain(
     sentences = [
         "Thick: means over seeds, where every seed has a value.",
         f"Thin: {' or '.join(sorted(kinds))}." if kinds else "",
-        captions.interval(seeds, "Band: 95% Student-t interval of the mean over seeds"),
+        _seeds(mean),
+        _bands(mean.groupby(each)["seeds"].first()),
         f"No mean of {', '.join(without)}: no seed has all its cells." if without else "",
         "Dashed: a line that lies exactly on another." if dashed else "",
         f"Cut off at the edge: {beyond}." if beyond else "",

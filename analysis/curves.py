@@ -61,8 +61,15 @@ def budgets(study: Study) -> "pd.Series[int]":
     return study.runs["param.steps"].astype(int)
 
 
+# A mean over the episodes that ended in an iteration counts as often as there were of them: where
+# environments begin anew together, as after a checkpoint, the first to end are the shortest.
+_WEIGHTS = {"train/return_mean": "train/episodes", "train/length_mean": "train/episodes"}
+
+
 def binned(study: Study, metric: str, *, logarithm: bool = False) -> Binned:
     """Bring a metric of all runs to the common grid; with `logarithm`, its decadic one.
+
+    What is a mean over the episodes of an iteration is weighted by their number.
 
     Raises:
         MissingDataError: no run has a point of it.
@@ -78,12 +85,23 @@ def binned(study: Study, metric: str, *, logarithm: bool = False) -> Binned:
     count = int(min(MOST_BINS, points.groupby("run_id").size().quantile(0.1, "lower")))
     budget = points["run_id"].map(budgets(study).set_axis(study.runs["run_id"]))
     ends_in = -(-points["step"] * count // budget) - 1
-    means = points["value"].groupby([points["run_id"], ends_in.clip(0, count - 1)]).mean()
+    weights = _weights(study, metric, points)
+    bins = [points["run_id"], ends_in.clip(0, count - 1)]
+    means = (points["value"] * weights).groupby(bins).sum() / weights.groupby(bins).sum()
     values = means.unstack().reindex(index=study.runs["run_id"], columns=range(count))
     values = values.interpolate(axis="columns", limit_area="inside")
     middles = pd.Index((np.arange(count) + 0.5) / count, name="share")
     values = values.set_axis(study.runs.index).set_axis(middles, axis=1)
     return Binned(values, int((~usable).sum()), logarithm)
+
+
+def _weights(study: Study, metric: str, points: pd.DataFrame) -> "pd.Series[float]":
+    """Return how much each point counts, indexed as they are."""
+    if metric not in _WEIGHTS:
+        return pd.Series(1.0, points.index)
+    numbers = study.curves(_WEIGHTS[metric])
+    both = points[["run_id", "step"]].merge(numbers, on=["run_id", "step"], how="left")
+    return both["value"].set_axis(points.index).fillna(1.0)
 
 
 def summarise(

@@ -56,6 +56,7 @@ def _sentences(column: str) -> Iterator[str]:
         "the ratios compare, as variances have different units."
     )
     yield (
-        "A ratio is estimated without bias and can be negative; its axis is linear within "
-        f"{_LINEAR_BELOW:g} of the zero line, logarithmic beyond."
+        "The estimate of a ratio can be negative where there is little signal, and the parameters "
+        "move between the gradients that it compares, which counts as noise; its axis is linear "
+        f"within {_LINEAR_BELOW:g} of the zero line, logarithmic beyond."
     )

@@ -173,7 +173,8 @@ def _caption(
     solved = study.threshold
     return captions.compose(
         study,
-        f"Return of training episodes (with the policy's noise) during training{by}.",
+        f"Return of training episodes (with the policy's noise) during training{by}, a mean over "
+        "those that ended; after a checkpoint environments begin anew and short ones end first.",
         curve_panels.explain(lines, ["panel", "word"], dashed, unusable, [cut]),
         "Dots (triangles, if below the edge): final evaluations without noise, one per seed.",
         "" if solved is None else f"Grey: {solved:g}, from which an episode counts as solved.",

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import captions
 import style
@@ -108,6 +109,8 @@ def _figure(grid: Grid, data: pd.DataFrame, study: Study) -> Figure:
             if name:
                 ax.legend(loc="lower left", handlelength=1.8)
         axes[0, 0].set_ylim(-0.02, 1.02)
+        # Numbers with decimals are wide.
+        axes[0, 0].xaxis.set_major_locator(MaxNLocator(4 if columns > 1 else 6))
         figure.supxlabel(style.label(FINAL), fontsize=8)
         figure.supylabel("share of runs at least that high", fontsize=8)
     return figure

@@ -15,7 +15,7 @@ import importlib.metadata
 import json
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import drawing
@@ -45,21 +45,25 @@ def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[
     # They are of returns.
     for table in tables.tables(study) if study.kind == TRAININGS else ():
         files += tables.save(table, folder)
+    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    before = _listed(folder)
     if only is None:
-        _remove_old(folder, {file.name for file in files})
-    files.append(_write_manifest(study, folder, files))
+        for name in before.keys() - hashes.keys():
+            (folder / name).unlink(missing_ok=True)
+    else:
+        hashes = before | hashes
+    files.append(_write_manifest(study, folder, hashes))
     print(f"  wrote {folder}, {time.perf_counter() - begin:.1f} s")
     return files
 
 
-def _remove_old(folder: Path, made: Collection[str]) -> None:
-    """Remove what an earlier manifest lists and is made no more; other files are not ours."""
-    if (folder / MANIFEST).is_file():
-        for name in json.loads((folder / MANIFEST).read_text())["files"].keys() - made:
-            (folder / name).unlink(missing_ok=True)
+def _listed(folder: Path) -> dict[str, str]:
+    """Return the files of an earlier manifest, which alone are ours, with their hashes."""
+    path = folder / MANIFEST
+    return dict(json.loads(path.read_text())["files"]) if path.is_file() else {}
 
 
-def _write_manifest(study: Study, folder: Path, files: Sequence[Path]) -> Path:
+def _write_manifest(study: Study, folder: Path, hashes: Mapping[str, str]) -> Path:
     """Write what the files were made of; without a date, so that equal data give equal bytes."""
     runs = study.runs[["run_id", "cell", "seed", "config_hash"]].to_dict("records")
     path = folder / MANIFEST
@@ -72,9 +76,7 @@ def _write_manifest(study: Study, folder: Path, files: Sequence[Path]) -> Path:
             name: importlib.metadata.version(name)
             for name in ("matplotlib", "numpy", "pandas", "scipy")
         },
-        "files": {
-            file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files)
-        },
+        "files": dict(sorted(hashes.items())),
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path

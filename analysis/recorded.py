@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -70,7 +71,9 @@ def _from_store(
     parents = everything.pop("kind") == "sweep"
     runs = everything[~parents]
     if runs.empty:
-        raise DataError(f"the store {uri} holds no runs: record some, or name another with --uri")
+        raise DataError(
+            f"the store {uri} holds no runs: record some, or name another with --store URI"
+        )
     name, runs = _one_sweep(runs, sweep, params)
     planned: list[Mapping[str, str]] = []
     # Sweeps that began have a parent; a filter chooses among runs, not among plans.
@@ -119,9 +122,7 @@ def _from_export(
     params: Mapping[str, object] | None,
     metrics: Iterable[str] | None,
 ) -> Recorded:
-    if not (folder / MANIFEST).is_file():
-        raise DataError(f"{folder} holds no {MANIFEST}: name the folder of an export")
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = _manifest(folder / MANIFEST)
     for name, expected in manifest["files"].items():
         if not (folder / name).is_file():
             raise DataError(f"{folder / name} is missing: export the data again")
@@ -138,3 +139,16 @@ def _from_export(
         wanted &= points["metric"].isin(list(metrics))
     points = points[wanted].reset_index(drop=True)
     return Recorded(name, runs, points, [] if params else manifest["planned"])
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataError(f"{path.parent} holds no {MANIFEST}: name the folder of an export")
+    try:
+        manifest = json.loads(path.read_text())
+        complete = {RUNS, POINTS} <= manifest["files"].keys() and "planned" in manifest
+    except (ValueError, KeyError, TypeError, AttributeError):
+        complete = False
+    if not complete:
+        raise DataError(f"{path} is no manifest of an export any more: export the data again")
+    return dict(manifest)

@@ -34,6 +34,17 @@ def test_points_of_a_bin_are_averaged():
     assert_allclose(got.values.iloc[0], curve.reshape(100, 10).mean(axis=1))
 
 
+def test_returns_of_an_iteration_count_as_often_as_episodes_ended_in_it():
+    steps = np.arange(1, 101)
+    returns, episodes = np.where(steps % 2, -10.0, 20.0), np.where(steps % 2, 1.0, 9.0)
+    curve = dict(zip(steps, returns, strict=True))
+    other = run(seed=1, steps=1000, curves={METRIC: {1: 0.0, 1000: 0.0}})
+    counted = {METRIC: curve, "train/episodes": dict(zip(steps, episodes, strict=True))}
+    got = _binned(run(curves=counted), other).values.iloc[0]
+    assert_allclose(got, 0.1 * -10.0 + 0.9 * 20.0)
+    assert_allclose(_binned(run(curves={METRIC: curve}), other).values.iloc[0], 5.0)
+
+
 def test_between_two_points_a_run_is_interpolated_and_beyond_them_there_is_nothing():
     sparse = {20: 2.0, 50: 5.0, 80: 2.0}
     dense = dict.fromkeys(range(10, 101, 10), 0.0)

@@ -196,6 +196,13 @@ def test_bad_sources_are_one_clear_line(uri: str, messy: Store, tmp_path: Path) 
         load(messy.uri, "messy", params={"jobs": 2})
 
 
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"files": {}, "planned": []}'])
+def test_a_broken_manifest_is_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(DataError, match="is no manifest of an export any more"):
+        load(tmp_path)
+
+
 def test_altered_data_are_refused(uri: str, tmp_path: Path) -> None:
     export.export(read(uri, "pilot"), tmp_path)
     manifest = tmp_path / "manifest.json"

@@ -146,18 +146,23 @@ def test_the_same_data_give_the_same_bytes(
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_what_is_no_longer_made_does_not_stay(study: Study, tmp_path: Path) -> None:
+def test_what_is_no_longer_made_does_not_stay(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("old.png", "mine.txt"):
         (tmp_path / name).write_text("of a figure that is no more")
     manifest = {"files": {"old.png": "", "profiles.png": ""}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     make_figures.make(study, tmp_path, ["final_performance"])
     assert (tmp_path / "old.png").exists(), "only some figures were asked for"
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    make_figures._remove_old(tmp_path, {"final_performance.png"})
+    listed = json.loads((tmp_path / "manifest.json").read_text())["files"]
+    assert {"old.png", "final_performance.png"} <= listed.keys(), "they are still here"
+    monkeypatch.setattr(make_figures, "drawings", lambda *_: [])
+    make_figures.make(study, tmp_path)
     assert not (tmp_path / "old.png").exists()
+    assert not (tmp_path / "final_performance.png").exists()
     assert (tmp_path / "mine.txt").exists(), "not made here"
-    assert (tmp_path / "final_performance.png").exists()
+    assert (tmp_path / "results.csv").exists()
 
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
