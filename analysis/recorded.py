@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,27 @@ def _from_store(
         raise DataError(
             f"the store {uri} holds no runs: record some, or name another with --store URI"
         )
+    if sweep is not None:
+        runs = _with_those_of_others(uri, sweep, runs, everything[parents])
     name, runs = _one_sweep(runs, sweep, params)
     planned: list[Mapping[str, str]] = []
     # Sweeps that began have a parent; a filter chooses among runs, not among plans.
     for parent in everything.loc[parents & (everything["sweep"] == name), "run_id"]:
         planned += [] if params else _plan(uri, parent)
     return Recorded(name, runs, metric_history(uri, runs["run_id"], metrics), planned)
+
+
+def _with_those_of_others(
+    uri: str, sweep: str, runs: pd.DataFrame, parents: pd.DataFrame
+) -> pd.DataFrame:
+    """Count as runs of a sweep those, too, that another one had done before and it took over."""
+    members: set[str] = set()
+    for parent in parents.loc[parents["sweep"] == sweep, "run_id"]:
+        # A sweep at work, or interrupted by force, has no table.
+        with suppress(StoreError, KeyError):
+            table = pd.read_csv(artifact_file(uri, parent, "summary.csv"), dtype=str)
+            members |= set(table["run_id"].dropna())
+    return runs.assign(sweep=runs["sweep"].mask(runs["run_id"].isin(members), sweep))
 
 
 def _one_sweep(

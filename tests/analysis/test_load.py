@@ -118,6 +118,24 @@ def test_a_sweep_repeated_with_nothing_left_to_train_changes_nothing(tmp_path: P
     pd.testing.assert_frame_equal(load(uri).runs, before.runs)
 
 
+def test_runs_that_another_sweep_had_done_belong_to_both(messy: Store, tmp_path: Path) -> None:
+    ids = {}
+    for sweep, squash in (("earlier", "clip"), ("later", "tanh")):
+        params, tags = {"squash": squash, "seed": 0}, sweep_tags(sweep, "1")
+        with Recorder(messy, tmp_path / sweep, sweep, params, tags) as run:
+            run.log(1, {FINAL: 1.0})
+        ids[squash] = run.run_id
+    rows = [{"squash": word, "seed": 0} for word in ids]
+    with SweepRecorder(messy, tmp_path / "parent", "later", "1", {}) as parent:
+        parent.plan(rows)
+        done = [row | {"run_id": ids[row["squash"]]} for row in rows]
+        parent.summarise(done, ["FINISHED", "FINISHED"], interrupted=False)
+    later = load(messy.uri, "later")
+    assert set(later.runs["run_id"]) == set(ids.values())
+    assert gaps(later) == set()
+    assert list(load(messy.uri, "earlier").runs["run_id"]) == [ids["clip"]]
+
+
 def test_plans_that_name_different_words_are_each_taken_at_their_word(
     messy: Store, tmp_path: Path
 ) -> None:
