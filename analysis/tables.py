@@ -7,7 +7,7 @@ digits; where it has `x`, `x_low` and `x_high`, the others have `x [low, high]`.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, isnan, log10, nan
 from pathlib import Path
 from typing import Any
@@ -24,22 +24,25 @@ from improvements import RESAMPLES, improvement
 from load import Study
 from paired import bonferroni_level, further_seeds
 
-_SCORES = ("mean", "iqm", "min", "max", "difference")
+_SCORES = ("mean", "iqm", "min", "max", "difference", "with_noise")
+_NOISY = "metric.eval/final_stochastic_return_mean"
 _SHARES, _P_VALUES = ("solved", "improvement"), ("p", "p_holm")
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {"<": r"\textless{}", ">": r"\textgreater{}", **{c: f"\\{c}" for c in "&%$#_{}"}}
 _RESULTS = (
     "Return of the last policy: mean over seeds (Student-t interval), interquartile mean "
     "(bootstrap), extremes, and the share of seeds whose mean return is that of a solved episode "
-    "(Clopper-Pearson) where one is known. Failed and missing are seeds. Brackets are 95% "
-    "intervals; returns of one seed have none."
+    "(Clopper-Pearson) where one is known; with_noise is the mean of the same policies acting with "
+    "their noise. Failed and missing are seeds. Brackets are 95% intervals; returns of one seed "
+    "have none."
 )
 _COMPARISONS = (
     "Return of the last policy: word less versus, paired by seed, a mean over the cells of the "
     "other axes that both have, and the probability of improvement. Brackets are 95% intervals, "
     "each on its own; p is of the paired t test, p_holm corrected for the whole table, and a "
-    "verdict is settled where that is at most 0.05. further_seeds lack, if the difference is the "
-    "true one, for a power of 0.8 at a level corrected by Bonferroni."
+    "verdict is settled where that is at most 0.05. with_noise is the difference where the same "
+    "policies act with their noise, which no verdict is about. further_seeds lack, if the "
+    "difference is the true one, for a power of 0.8 at a level corrected by Bonferroni."
 )
 
 
@@ -69,17 +72,35 @@ def tables(study: Study) -> list[Table]:
     pairs = comparisons(study)
     if any(one.seeds[0] for one in pairs):
         data = pd.DataFrame([_compared(one, len(pairs), generator) for one in pairs])
+        if _NOISY in study.runs:
+            noisy = [one.difference[:3] for one in comparisons(_with_noise(study))]
+            _insert(data, "with_noise", noisy, before="improvement")
         found.append(Table("comparisons", data, captions.compose(study, _COMPARISONS)))
     return found
+
+
+def _with_noise(study: Study) -> Study:
+    """Return the study with the returns of the policies' noisy actions in the place of scores."""
+    return replace(study, runs=study.runs.assign(score=study.runs[_NOISY]))
+
+
+def _insert(data: pd.DataFrame, name: str, intervals: Sequence[Any], before: str) -> None:
+    at = list(data).index(before)
+    for offset, key in enumerate(_limits(name, (0.0, 0.0, 0.0))):
+        data.insert(at + offset, key, [interval[offset] for interval in intervals])
 
 
 def _results(study: Study, grid: Grid, generator: np.random.Generator) -> Iterator[dict[str, Any]]:
     columns = [name if name in study.varied else f"param.{name}" for name in grid.names]
     rows = study.runs[columns].fillna("-").astype(str).to_numpy().tolist()
     labels = dict(zip(map(tuple, rows), study.runs["cell"], strict=True))
+    noisy = dict(grid_of(_with_noise(study)).cells()) if _NOISY in study.runs else {}
     for cell, scores in grid.cells():
         named = dict(zip(grid.names, cell, strict=True)) or {"cell": labels[cell]}
         numbers = _numbers(scores[~np.isnan(scores)], study.threshold, generator)
+        if cell in noisy:
+            own = noisy[cell][~np.isnan(noisy[cell])]
+            numbers |= _limits("with_noise", stats.mean_interval(own))
         yield named | numbers | _without(study, labels[cell])
     for label in sorted(set(study.gaps["cell"]) - set(labels.values())):
         words = [word.rpartition("=")[2] for word in label.split(" ")]

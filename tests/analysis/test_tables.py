@@ -4,6 +4,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -113,6 +114,21 @@ def test_comparisons_are_paired_by_seed_within_the_other_axes():
     assert_allclose(row["improvement"], stats.probability_of_improvement(x, y, paired=True))
     # What a seed does to all cells would hide it.
     assert row["p"] < 0.1 < scipy_stats.ttest_ind(x.mean(axis=1), y.mean(axis=1)).pvalue
+
+
+def test_returns_with_noise_stand_beside_and_decide_nothing():
+    study, scores = _noise(shift=1.0)
+    noisy = 3.0 * study.runs["score"]
+    runs = study.runs.assign(**{"metric.eval/final_stochastic_return_mean": noisy})
+    plain, both = _by_name(study), _by_name(replace(study, runs=runs))
+    row = _pair(both["comparisons"], "none", "tanh")
+    x, y = 3.0 * scores[:, :, 1], 3.0 * scores[:, :, 2]
+    limits = scipy_stats.ttest_rel(x.mean(axis=1), y.mean(axis=1)).confidence_interval(0.95)
+    assert_allclose(row["with_noise"], (x - y).mean())
+    assert_allclose([row["with_noise_low"], row["with_noise_high"]], [limits.low, limits.high])
+    assert_allclose(both["results"]["with_noise"], 3.0 * both["results"]["mean"])
+    for name, table in plain.items():
+        assert_frame_equal(both[name][list(table)], table)
 
 
 def test_p_values_are_corrected_over_the_whole_table():
