@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "src"))
 import yaml  # noqa: E402
 
 from gausspg import checkpoints, comparison, home, provenance, records, trainer  # noqa: E402
-from gausspg.identity import environment, identify  # noqa: E402
+from gausspg.identity import environment, identify, source_hash  # noqa: E402
 from gausspg.records import Record, RecordError  # noqa: E402
 from gausspg.tracking import (  # noqa: E402
     StoreError,
@@ -109,9 +109,16 @@ def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
     reasons = _differing(record)
     if not same_source and not recorded:
         reasons.append("the source is not the recorded one")
-    told = "; ".join(reasons) or "neither source, configuration nor versions: the processor, "\
-        f"recorded as {record.provenance['cpu']}, is {provenance.cpu()}"  # fmt: skip
+    told = "; ".join(reasons) or _beyond_versions(record)
     return DIFFERENT, f"different: {difference}; what differs: {told}"
+
+
+def _beyond_versions(record: Record) -> str:
+    told = "neither source, configuration nor versions"
+    before, now = record.provenance["cpu"], provenance.cpu()
+    if before != now:
+        return f"{told}: the processor, recorded as {before}, is {now}"
+    return f"{told}, nor the processor: the recorded values may have been altered"
 
 
 @contextmanager
@@ -130,6 +137,11 @@ def _source(record: Record, folder: Path, recorded: bool) -> Iterator[Path]:
     try:
         if record.patch:
             _git("apply", "--binary", "-", folder=folder, sent=record.patch)
+        if source_hash(folder / "src" / "gausspg") != record.identity.source:
+            raise RecordError(
+                f"commit {commit[:12]} and the recorded patch do not give the source that run "
+                f"{record.name} had, so nothing was run: the record was altered"
+            )
         yield folder / "src"
     finally:
         _git("worktree", "remove", "--force", str(folder))
@@ -144,10 +156,12 @@ def _git(*arguments: str, folder: Path = ROOT, sent: bytes = b"") -> None:
 
 def _run(record: Record, source: Path, folder: Path) -> None:
     config = folder / "config.yaml"
+    path = os.pathsep.join(filter(None, [str(source), os.environ.get("PYTHONPATH")]))
     config.write_text(yaml.safe_dump(dict(record.config), sort_keys=False), "utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "gausspg.rerun", str(config), str(folder / "run")],
-        env=os.environ | {"PYTHONPATH": str(source)}, stderr=subprocess.PIPE,
+        # -P: not what lies where the user is, which may be a package of the same name.
+        [sys.executable, "-P", "-m", "gausspg.rerun", str(config), str(folder / "run")],
+        env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE,
     )  # fmt: skip
     if done.returncode:
         lines = done.stderr.decode().strip().splitlines() or ["no message"]

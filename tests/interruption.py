@@ -20,7 +20,14 @@ from pathlib import Path
 from cli import Command
 from composing import SMALL, equal
 from gausspg import checkpoints
-from gausspg.tracking import find_runs, metric_history, read_metrics, read_status
+from gausspg.tracking import (
+    StoreError,
+    artifact_file,
+    find_runs,
+    metric_history,
+    read_metrics,
+    read_status,
+)
 
 SHORT = (
     *SMALL, "learner.rollout_steps=4", "steps=1600", "checkpoint_interval=160",
@@ -80,6 +87,12 @@ def differences(one: Path, other: Path, uri: str) -> list[str]:
     expected = Counter((step, name) for step, metrics in lines for name in metrics)
     if stored != expected:
         found.append(f"{len(stored - expected)} points doubled, {len(expected - stored)} lost")
+    for name in ("config.yaml", "provenance.json", "final.pt"):
+        try:
+            if artifact_file(uri, run_id, name).read_bytes() != (other / name).read_bytes():
+                found.append(f"{name} in the store")
+        except StoreError:
+            found.append(f"no {name} in the store")
     if list(find_runs(uri)["status"]) != ["FINISHED"]:
         found.append("runs in the store")
     return found

@@ -192,7 +192,7 @@ def test_the_message_says_what_changed() -> None:
     assert existing.why_anew(Identity("c", "s2", "e2"), [known("finished")]) == (
         "source and environment"
     )
-    assert existing.why_anew(mine, [known("interrupted")]) is None
+    assert existing.why_anew(mine, [known("interrupted")]) == "source"
     assert existing.why_anew(mine, [known("finished"), known("finished", mine)]) is None
     assert existing.why_anew(Identity("c2", "s", "e"), [known("finished")]) is None
 

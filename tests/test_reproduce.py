@@ -123,6 +123,15 @@ def test_a_stored_configuration_runs_no_code(root: Root, copy: Path, target: str
         (lambda folder: write_status(folder, status="RUNNING"), "is still running"),
         (lambda folder: write_status(folder, status="FAILED"), "ended as FAILED"),
         (lambda folder: (folder / "provenance.json").unlink(), "provenance.json is missing"),
+        (lambda folder: (folder / "provenance.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "config.yaml").write_text("[1, 2]"), "cannot be read"),
+        (lambda folder: (folder / "status.json").write_text("{"), "is broken"),
+        (
+            lambda folder: alter(
+                folder / "provenance.json", lambda p: p["identity"].update(newer="0")
+            ),
+            "another version of the package",
+        ),
     ],
 )
 def test_a_record_that_is_not_whole_is_one_line(
@@ -133,6 +142,24 @@ def test_a_record_that_is_not_whole_is_one_line(
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not IN_GIT, reason="this is no git repository")
+def test_a_source_that_is_not_the_recorded_one_is_not_run(root: Root, copy: Path) -> None:
+    alter(copy / "provenance.json", lambda p: p["identity"].update(source="0" * 16))
+    done = reproduce(root, str(copy))
+    assert done.returncode == 2
+    assert "nothing was run: the record was altered" in done.stderr
+
+
+def test_what_lies_where_the_user_is_does_not_run(root: Root, copy: Path) -> None:
+    (copy / "gausspg").mkdir()
+    (copy / "gausspg" / "__init__.py").write_text("raise SystemExit('of the folder')")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "src" / "reproduce.py"), ".", "--source", "present"],
+        env=environment_for(root.folder), cwd=copy, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_run_is_one_line(root: Root) -> None:

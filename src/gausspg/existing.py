@@ -73,9 +73,14 @@ def _look(folder: Path, store: Store) -> Existing | None:
         _record_vanished(folder, run_id, store)
     if not isinstance(hashes, dict):
         return None
+    try:
+        identity = Identity(**hashes)
+    except TypeError:
+        # Of another version of the package, which counted other things: never the same run.
+        return None
     finished = status["status"] == "FINISHED"
     state: State = "running" if running else "finished" if finished else "interrupted"
-    return Existing(Identity(**hashes), folder, run_id, state)
+    return Existing(identity, folder, run_id, state)
 
 
 def is_deleted(run: Existing, store: Store) -> bool:
@@ -138,11 +143,8 @@ def action(rule: Rule, alone: bool, known: Existing | None) -> Action:
 
 
 def why_anew(identity: Identity, found: Sequence[Existing]) -> str | None:
-    """Say what differs between an identity and the finished run of its configuration, if any."""
-    alike = [
-        run for run in found
-        if run.identity.config == identity.config and run.state == "finished"
-    ]  # fmt: skip
+    """Say what differs between an identity and the last run of its configuration, if any."""
+    alike = [run for run in found if run.identity.config == identity.config]
     if not alike or any(run.identity == identity for run in alike):
         return None
     return " and ".join(identity.differs_in(alike[-1].identity))

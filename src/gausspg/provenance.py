@@ -22,6 +22,7 @@ from gausspg.identity import PACKAGE, environment, identify
 _GIT_SECONDS = 20.0
 # What a run's bits and record come from; data and figures beside it may be dirty.
 _TRACKED = ("src", "conf", "sweeps")
+_SOURCE = (".py", ".yaml")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ def source() -> Source:
         if index is not None and (root / index.decode().strip()).exists():
             shutil.copyfile(root / index.decode().strip(), copy)
         there = [name for name in _TRACKED if (root / name).exists()]
-        _git(root, "add", "--all", "--", *there, index=copy)
+        # What git knows, and of the rest what can be source: a note or a key may lie beside it.
+        _git(root, "add", "--update", "--", *there, index=copy)
+        for kind in (f":(glob){name}/**/*{suffix}" for name in there for suffix in _SOURCE):
+            _git(root, "add", "--", kind, index=copy)
         patch = _git(root, "diff", "--cached", "--binary", "HEAD", "--", *there, index=copy)
     return Source(commit.decode().strip(), patch or b"")
 

@@ -89,8 +89,11 @@ def from_folder(folder: Path) -> Record:
     if (folder / shared.MANIFEST).is_file() or (folder / shared.METRICS).is_file():
         folder, status, points = _exported(folder)
     elif (folder / "status.json").is_file():
-        status = json.loads((folder / "status.json").read_text("utf-8"))["status"]
-        points = points_in(folder)
+        try:
+            status = json.loads((folder / "status.json").read_text("utf-8"))["status"]
+            points = points_in(folder)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"the record in {folder} is broken: {error}") from error
     else:
         raise RecordError(f"{folder} holds no run: name the folder of one, or a run id")
 
@@ -131,8 +134,21 @@ def _exported(folder: Path) -> tuple[Path, str, Points]:
 
 def _checked(name: str, status: str, points: Points, artifact: Any) -> Record:
     if status != "FINISHED":
-        told = "is still running" if status == "RUNNING" else f"ended as {status}"
+        told = f"ended as {status}"
+        if status == "RUNNING":
+            told = "is still running, or its process vanished (its own command goes on with it)"
         raise RecordError(f"run {name} {told}: only a finished run can be reproduced")
+    try:
+        return _read(name, points, artifact)
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise RecordError(
+            f"the record of run {name} cannot be read ({type(error).__name__}: {told}): it is "
+            "broken, or of another version of the package"
+        ) from error
+
+
+def _read(name: str, points: Points, artifact: Any) -> Record:
     config = yaml.safe_load(artifact(CONFIG).read_text("utf-8"))
     provenance = json.loads(artifact(PROVENANCE).read_text("utf-8"))
     identity = Identity(**provenance["identity"])
@@ -145,6 +161,8 @@ def _checked(name: str, status: str, points: Points, artifact: Any) -> Record:
         final = checkpoints.load(artifact(trainer.FINAL))
     except ValueError as error:
         raise RecordError(str(error)) from error
+    if not isinstance(final["state_dict"], Mapping):
+        raise TypeError(f"{trainer.FINAL} holds no parameters")
     return Record(name, config, identity, provenance, patch, points, final)
 
 

@@ -81,7 +81,7 @@ class Trainer:
             ValueError: there is no whole checkpoint, or it is one of another configuration.
         """
         state, problem = checkpoints.load_latest(self._folder / CHECKPOINT)
-        if state["identity"] != self._identity and not any_source:
+        if state.get("identity") != self._identity and not any_source:
             raise ValueError(
                 f"{self._folder / CHECKPOINT} is of another configuration, source or environment, "
                 "so the run cannot go on from it: run it anew with existing=rerun"

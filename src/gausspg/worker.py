@@ -18,9 +18,10 @@ from gausspg.identity import Identity
 from gausspg.jobs.child import Job, Report, Started
 from gausspg.labels import flatten
 from gausspg.progress import Progress
+from gausspg.provenance import without_credentials
 from gausspg.settings import Settings, check
 from gausspg.streams import Streams
-from gausspg.tracking import Recorder, Store, StoreError, read_metrics
+from gausspg.tracking import ORIGIN, Recorder, Store, StoreError, read_metrics
 from gausspg.trainer import Trainer
 
 PRELOAD = (
@@ -99,7 +100,7 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         NonFiniteError, OSError: training cannot go on; the run is recorded as FAILED.
     """
     parts = assemble(request.config, request.folder, request.identity.key)
-    parameters = dict(request.words) | flatten(request.config, skip=set(request.words))
+    parameters = dict(request.words) | flatten(_shown(request.config), skip=set(request.words))
     with Recorder(
         request.store, request.folder, request.name, parameters, request.tags,
         request.parent_run_id, resume=request.resume,
@@ -107,9 +108,8 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         report(Started(recorder.run_id))
         if request.resume:
             _take_up(parts.loop, recorder)
-        else:
-            existing.mark(request.folder, request.identity)
-            _record_origin(request, recorder)
+        existing.mark(request.folder, request.identity)
+        _record_origin(request, recorder)
         metrics = _train(parts.loop, parts.settings, recorder, report)
         for name in (trainer.FINAL, trainer.BEST):
             recorder.artifact(request.folder / name)
@@ -117,13 +117,33 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     return metrics
 
 
+def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the credentials that the address of its store may hold."""
+    tracking = dict(config["tracking"])
+    if isinstance(tracking.get("uri"), str):
+        tracking["uri"] = without_credentials(tracking["uri"])
+    return {**config, "tracking": tracking}
+
+
 def _record_origin(request: Request, recorder: Recorder) -> None:
-    recorder.text("config.yaml", yaml.safe_dump(dict(request.config), sort_keys=False))
-    recorder.text("provenance.json", json.dumps(request.provenance, indent=1) + "\n")
-    if request.patch:
-        path = request.folder / "source.patch"
-        path.write_bytes(request.patch)
-        recorder.artifact(path)
+    """Write and send what the run is made of.
+
+    A run that goes on sends again what it wrote when it began: what killed it may have been faster.
+    """
+    folder = request.folder
+    if not (request.resume and (folder / ORIGIN[-1]).is_file()):
+        config = yaml.safe_dump(_shown(request.config), sort_keys=False)
+        origin = json.dumps(request.provenance, indent=1) + "\n"
+        for name, content in zip(
+            ORIGIN, (request.patch, config.encode(), origin.encode()), strict=True
+        ):
+            if content:
+                partial = folder / f"{name}.partial"
+                partial.write_bytes(content)
+                partial.replace(folder / name)
+    for path in map(folder.joinpath, ORIGIN):
+        if path.is_file():
+            recorder.artifact(path)
 
 
 def _take_up(loop: Trainer, recorder: Recorder) -> None:

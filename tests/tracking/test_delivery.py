@@ -17,6 +17,7 @@ from gausspg.tracking import (
     metric_history,
     read_status,
     undelivered,
+    write_status,
 )
 from gausspg.tracking.client import connect
 from gausspg.tracking.mirror import Point
@@ -112,6 +113,19 @@ def test_a_store_that_is_still_away_is_one_line(
             deliver(folder)
     assert "\n" not in str(told.value)
     assert list(undelivered(folder.parent)) == [folder], "nothing is forgotten"
+
+
+def test_of_a_process_that_vanished_it_sends_what_the_run_was_made_of(
+    store: Store, folder: Path
+) -> None:
+    write_status(folder, status="RUNNING", error=None, unsent_from_byte=0, unsent=[])
+    (folder / "provenance.json").write_text("{}")
+    assert deliver(folder) == f"{2 * LINES} points, 2 files, status KILLED"
+    status = read_status(folder)
+    assert (status["status"], status["error"]) == ("KILLED", "its process vanished")
+    run_id = status["run_id"]
+    stored_files = {file.path for file in connect(store.uri).list_artifacts(run_id)}
+    assert stored_files == {"config.yaml", "provenance.json"}
 
 
 def test_a_run_that_is_at_work_sends_for_itself(

@@ -6,6 +6,7 @@ Importing it does not import mlflow; using it does.
 from gausspg.tracking.client import PRELOAD, StoreError
 from gausspg.tracking.delivery import deliver, undelivered
 from gausspg.tracking.folder import (
+    ORIGIN,
     read_description,
     read_metrics,
     read_status,
@@ -36,6 +37,7 @@ from gausspg.tracking.store import (
 from gausspg.tracking.sweep import SweepRecorder, sweep_tags
 
 __all__ = [
+    "ORIGIN",
     "PRELOAD",
     "RUN_COLUMNS",
     "Recorder",

@@ -8,6 +8,7 @@ from gausspg.tracking.arrival import arrive
 from gausspg.tracking.client import StoreError, connect, explain
 from gausspg.tracking.folder import (
     METRICS,
+    ORIGIN,
     read_description,
     read_status,
     run_folders,
@@ -44,7 +45,11 @@ def deliver(folder: Path) -> str:
     try:
         with Claim(folder):
             sent = _send(folder, status)
-            write_status(folder, unsent_from_byte=None, unsent=[])
+            vanished = {"status": "KILLED", "error": "its process vanished"}
+            write_status(
+                folder, unsent_from_byte=None, unsent=[],
+                **vanished if status["status"] == "RUNNING" else {},
+            )  # fmt: skip
     except Exception as error:
         raise StoreError(
             f"the store {status['store']} does not take what it lacks of {folder.name} "
@@ -63,7 +68,9 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
         for first in range(0, len(batch), BATCH):
             client.log_batch(run_id, metrics=to_entities(batch[first : first + BATCH]))
         offset, points = offset + used, points + len(batch)
-    files = [path for path in map(folder.joinpath, _named(status, "artifact")) if path.is_file()]
+    # What a process that vanished had still to send it took with it.
+    names = ORIGIN if status["status"] == "RUNNING" else _named(status, "artifact")
+    files = [path for path in map(folder.joinpath, names) if path.is_file()]
     for path in files:
         client.log_artifact(run_id, str(path))
     for path in map(folder.joinpath, _named(status, "table")):

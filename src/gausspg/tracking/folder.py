@@ -21,6 +21,8 @@ from typing import Any
 METRICS = "metrics.jsonl"
 STATUS = "status.json"
 DESCRIPTION = "run.json"
+ORIGIN = ("source.patch", "config.yaml", "provenance.json")
+"""What a run is made of, each a file of its folder and an artifact; the last is written last."""
 
 # The mirror's thread writes into the status of a run whose own thread may be doing so.
 _writing = threading.RLock()

@@ -20,6 +20,8 @@ SILENT_SECONDS = 60.0
 """A run on another machine counts as gone when its heart has not beaten for so long."""
 
 _LOCK, _HEARTBEAT = ".lock", ".heartbeat"
+# Whoever asks holds the lock for a moment; a process at work holds it for as long as it is there.
+_CLAIM_SECONDS, _ASK_SECONDS = 2.0, 0.2
 
 
 class Claim:
@@ -29,7 +31,7 @@ class Claim:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._lock = FileLock(folder / _LOCK, timeout=0)
+        self._lock = FileLock(folder / _LOCK, timeout=_CLAIM_SECONDS, poll_interval=0.01)
         self._beat = folder / _HEARTBEAT
         self._ended = threading.Event()
 
@@ -72,7 +74,7 @@ def is_running(folder: Path) -> bool:
     if status.get("status") != "RUNNING":
         return False
     if status.get("host") == host():
-        lock = FileLock(folder / _LOCK, timeout=0)
+        lock = FileLock(folder / _LOCK, timeout=_ASK_SECONDS, poll_interval=0.01)
         try:
             with lock:
                 return False
