@@ -41,7 +41,7 @@ def compose(config: DictConfig) -> float | None:
         return None
     from gausspg.launch import launch_one
 
-    return launch_one(named, words)
+    return launch_one(named, words, ["python", "src/run.py", *HydraConfig.get().overrides.task])
 
 
 def plain_values(config: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
@@ -67,7 +67,11 @@ def composed_or_told(compose: Callable[[], object]) -> bool:
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         return False
-    except ValueError as error:
+    except (RuntimeError, ValueError) as error:
+        if type(error).__module__.partition(".")[0] == "gausspg":
+            # Of a job that another launcher ran at once, where what is told has one line too.
+            print(f"error: {error}", file=sys.stderr)
+            return False
         # Of all values of an axis, null alone gets no exception of Hydra's own.
         if "Config group override" not in str(error):
             raise

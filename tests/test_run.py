@@ -226,7 +226,7 @@ from gausspg import launch, worker
 for name in worker.PRELOAD:
     importlib.import_module(name)
 before = set(sys.modules)
-launch.launch_one(*json.loads(sys.argv[1]))
+launch.launch_one(*json.loads(sys.argv[1]), ["python", "src/run.py"])
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
@@ -238,7 +238,7 @@ def test_a_job_finds_imported_what_it_needs(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True, env=environment_for(tmp_path),
     )  # fmt: skip
     # Its own environment and its own words; what torch adds to itself with an optimiser is 800.
-    assert len(json.loads(done.stdout)) < 100
+    assert len(json.loads(done.stdout.splitlines()[-1])) < 100
 
 
 def assert_readable(text: str) -> None:
@@ -448,6 +448,9 @@ def test_a_launcher_of_others_records_every_run(commands: Commands) -> None:
     for seed in ("60", "61"):
         runs = commands.runs(seed=seed)
         assert list(runs["status"]) == ["FINISHED"]
+        # What trains this run alone.
+        assert runs["command"].item().startswith("python src/run.py ")
+        assert f"seed={seed}" in runs["command"].item()
     assert command.strays == set()
 
 

@@ -82,8 +82,15 @@ def _browser(store: Store) -> str:
     return f"mlflow ui --backend-store-uri {store.uri}\n{18 * ' '}http://127.0.0.1:5000{path}"
 
 
-def launch_one(config: Mapping[str, Any], words: Mapping[str, str]) -> float:
+def launch_one(
+    config: Mapping[str, Any], words: Mapping[str, str], command: Sequence[str]
+) -> float:
     """Train one run here and now and return its score, for launchers and sweepers of others.
+
+    Args:
+        config: resolved configuration.
+        words: of the axes.
+        command: that trains this run alone, recorded with it.
 
     Raises:
         SettingsError, StoreError: nothing was trained.
@@ -91,15 +98,23 @@ def launch_one(config: Mapping[str, Any], words: Mapping[str, str]) -> float:
     """
     settings = check(config)
     store = recording.store_of(settings.tracking)
-    tags = {"command": "run by another launcher"}
+    tags = {"command": provenance.without_credentials(shlex.join(command))}
     wanted = _look_up([(config, words)], settings.existing, store, alone=False)[0]
     if wanted.known is not None and wanted.action == "skip":
         return wanted.known.metrics[SCORE]
     if wanted.known is not None and wanted.action == "leave":
         raise StoreError(f"run {wanted.known.run_id}, the same one, is at work elsewhere")
     request = _request(wanted, store, home.runs(), tags, None)
+    run_ids: list[str] = []
+
+    def report(message: object) -> None:
+        if isinstance(message, Started):
+            run_ids.append(message.run_id)
+
     with terminate_as_exception():
-        return worker.run(request, lambda _: None)[SCORE]
+        score = worker.run(request, report)[SCORE]
+    print(f"{request.name}: return {score:.1f}, run id {run_ids[0]}, folder {request.folder}")
+    return score
 
 
 def _check_all(composed: Sequence[Composed]) -> list[Settings]:
