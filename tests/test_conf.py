@@ -274,7 +274,7 @@ def test_the_settings_that_the_estimators_file_calls_reinforce_work() -> None:
         ("learner=replay estimator.weight=gae", r"weight=gae needs trajectories and this learner"),
         ("learner=replay estimator.baseline=value", "baseline=value does not go with"),
         ("learner=replay learner.action_samples=1", "action_samples=1 leaves no other action"),
-        ("learner=replay learner.warmup_steps=400_000", r"warmup_steps=400000 leaves nothing"),
+        ("learner=replay learner.warmup_steps=500_000", r"warmup_steps=500000 leaves nothing"),
         (
             "learner=replay variance=fixed squash=clip learner.temperature=0.2",
             "have no effect on a p",
