@@ -112,12 +112,14 @@ def kill_and_go_on(root: Root, words: tuple[str, ...], moment: float) -> tuple[f
     ):
         time.sleep(0.01)
     time.sleep(moment)
-    alive = process.poll() is None
-    if alive:
+    if process.poll() is None:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     lasted = time.monotonic() - begin
-    again = root.command(*words, *(() if alive else ("existing=skip",)))
+    # The run may have ended while its process had still to say so; given again, a single run that
+    # has finished trains once more.
+    ended = [read_status(folder)["status"] == "FINISHED" for folder in root.runs()]
+    again = root.command(*words, *(("existing=skip",) if any(ended) else ()))
     if again.run() != 0:
         return lasted, f"failed: {again.err.strip()}"
     return lasted, again.out
