@@ -111,8 +111,9 @@ def _higher_first(one: Contrast) -> Contrast:
     x, y = one.scores
     if x.mean() >= y.mean():
         return one
-    turned = one._replace(words=one.words[::-1], blocks=one.blocks[::-1])
-    return turned._replace(difference=paired_difference(y, x))
+    estimate, low, high, p_value = one.difference
+    turned = PairedDifference(-estimate, -high, -low, p_value)
+    return one._replace(words=one.words[::-1], blocks=one.blocks[::-1], difference=turned)
 
 
 @lru_cache

@@ -69,10 +69,11 @@ def draw_lines(ax: Axes, summary: pd.DataFrame, x: Scale, colour: dict[str, Any]
         mine = summary[summary["word"] == word]
         thin = mine[mine["line"] != "mean"].pivot(index="share", columns="line", values="value")
         ax.plot(thin.index * x.factor, thin, color=colour[word], lw=0.5, alpha=faint)
+        seeds = mine.loc[mine["line"] == "mean", "seeds"]
         mean = mine.loc[mine["line"] == "mean", ["share", "value", "low", "high"]]
         mean = mean.reset_index(drop=True)
         hides = len(mean) > 0 and any(mean.equals(other) for other in drawn)
-        if (mine["seeds"].where(mine["line"] == "mean").dropna() >= _FEWEST).all():
+        if (seeds >= _FEWEST).all():
             ax.fill_between(
                 mean["share"] * x.factor, mean["low"], mean["high"],
                 color=colour[word], alpha=style.BAND_ALPHA, lw=0,

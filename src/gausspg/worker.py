@@ -21,7 +21,7 @@ from gausspg.progress import Progress
 from gausspg.provenance import without_credentials
 from gausspg.settings import Settings, check
 from gausspg.streams import Streams
-from gausspg.tracking import ORIGIN, Recorder, Store, StoreError, read_metrics
+from gausspg.tracking import ORIGIN, Recorder, Store, StoreError, read_metrics, write_whole
 from gausspg.trainer import Trainer
 
 PRELOAD = (
@@ -138,9 +138,7 @@ def _record_origin(request: Request, recorder: Recorder) -> None:
             ORIGIN, (request.patch, config.encode(), origin.encode()), strict=True
         ):
             if content:
-                partial = folder / f"{name}.partial"
-                partial.write_bytes(content)
-                partial.replace(folder / name)
+                write_whole(folder / name, content)
     for path in map(folder.joinpath, ORIGIN):
         if path.is_file():
             recorder.artifact(path)

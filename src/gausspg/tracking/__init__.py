@@ -13,6 +13,7 @@ from gausspg.tracking.folder import (
     run_folders,
     write_description,
     write_status,
+    write_whole,
 )
 from gausspg.tracking.liveness import is_running
 from gausspg.tracking.reading import (
@@ -68,4 +69,5 @@ __all__ = [
     "undelivered",
     "write_description",
     "write_status",
+    "write_whole",
 ]

@@ -146,9 +146,14 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 def _update(path: Path, fields: dict[str, Any]) -> None:
     with _writing:
-        temporary = path.with_suffix(".json.tmp")
-        temporary.write_text(json.dumps(_read(path) | fields, indent=2) + "\n", "utf-8")
-        temporary.replace(path)
+        write_whole(path, (json.dumps(_read(path) | fields, indent=2) + "\n").encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one step: whoever finds it finds all of it."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:
