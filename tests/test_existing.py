@@ -12,7 +12,15 @@ from gausspg import existing, identity
 from gausspg.build import SettingsError
 from gausspg.existing import Existing, State
 from gausspg.identity import Identity
-from gausspg.tracking import find_runs, read_metrics, read_status, write_status
+from gausspg.tracking import (
+    Recorder,
+    find_runs,
+    is_running,
+    open_store,
+    read_metrics,
+    read_status,
+    write_status,
+)
 from gausspg.tracking.client import connect
 from interruption import KINDS, Root, differences, kill_and_go_on
 
@@ -128,6 +136,24 @@ def test_a_run_at_work_is_left_alone_and_a_vanished_one_set_right(tmp_path: Path
     statuses = find_runs(root.uri).set_index("param.seed")[["status", "error"]].to_dict("index")
     assert statuses["0"] == {"status": "KILLED", "error": "its process vanished"}
     assert statuses["9"]["status"] == "FINISHED"
+
+
+def test_a_run_that_ends_while_it_is_asked_for_keeps_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(None, tmp_path, "tests")
+    run = Recorder(store, tmp_path / "runs" / "run", "run", {}, {}).__enter__()
+    existing.mark(run.folder, IDENTITY)
+
+    def ends(folder: Path) -> bool:
+        run.__exit__(None, None, None)
+        return is_running(folder)
+
+    monkeypatch.setattr(existing, "is_running", ends)
+    (found,) = existing.find(tmp_path / "runs", store)
+    assert found.state == "finished"
+    assert read_status(run.folder)["status"] == "FINISHED"
+    assert list(find_runs(store.uri)["status"]) == ["FINISHED"]
 
 
 def test_altered_records_are_not_gone_on_from(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from gausspg.build import SettingsError
 from gausspg.identity import Identity
 from gausspg.tracking import (
+    VANISHED,
     Store,
     StoreError,
     has_run,
@@ -15,8 +16,8 @@ from gausspg.tracking import (
     is_server,
     read_metrics,
     read_status,
+    record_end,
     run_folders,
-    set_status,
     write_status,
 )
 
@@ -67,10 +68,12 @@ def _look(folder: Path, store: Store) -> Existing | None:
     if status.get("store") != store.uri or run_id is None:
         return None
     # Asked only where it may be: this is done for every recorded run before anything starts.
-    left_running = status["status"] == "RUNNING"
-    running = left_running and is_running(folder)
-    if left_running and not running:
-        _record_vanished(folder, run_id, store)
+    if status["status"] == "RUNNING" and not is_running(folder):
+        try:
+            status = record_end(store, folder)
+        except (StoreError, OSError) as error:
+            print(f"warning: {error}")
+            status |= VANISHED
     if not isinstance(hashes, dict):
         return None
     try:
@@ -78,9 +81,8 @@ def _look(folder: Path, store: Store) -> Existing | None:
     except TypeError:
         # Of another version of the package, which counted other things: never the same run.
         return None
-    finished = status["status"] == "FINISHED"
-    state: State = "running" if running else "finished" if finished else "interrupted"
-    return Existing(identity, folder, run_id, state)
+    states: dict[str, State] = {"RUNNING": "running", "FINISHED": "finished"}
+    return Existing(identity, folder, run_id, states.get(status["status"], "interrupted"))
 
 
 def is_deleted(run: Existing, store: Store) -> bool:
@@ -98,13 +100,6 @@ def is_deleted(run: Existing, store: Store) -> bool:
         if not is_server(store.uri):
             raise
         return False
-
-
-def _record_vanished(folder: Path, run_id: str, store: Store) -> None:
-    try:
-        set_status(store, run_id, "KILLED", "its process vanished", folder)
-    except (StoreError, OSError) as error:
-        print(f"warning: {error}")
 
 
 def by_key(found: Sequence[Existing]) -> Mapping[str, Existing]:

@@ -12,6 +12,7 @@ from gausspg import records, shared
 from gausspg.records import RecordError
 from gausspg.shared import SharedError, SharedRun
 from gausspg.tracking import (
+    VANISHED,
     StoreError,
     described,
     is_running,
@@ -102,8 +103,8 @@ def _choose(known: Described, what: str) -> Described:
 def _write(
     folder: Path, description: Mapping[str, Any], chosen: Iterable[Path], out: Path
 ) -> SharedRun:
-    status, target = read_status(folder), out / folder.name
-    if is_running(folder):
+    running, status, target = is_running(folder), read_status(folder), out / folder.name
+    if running:
         raise SharedError(f"run {status['run_id']} is still running: export it when it has ended")
     is_sweep = description["tags"].get("kind") == "sweep"
     if status["status"] == "FINISHED" and not is_sweep:
@@ -120,7 +121,7 @@ def _write(
     params = {k: None if k == "tracking.uri" else v for k, v in description["params"].items()}
     ended = {name: status.get(name) for name in ("status", "error", "started", "ended")}
     if ended["status"] == "RUNNING":
-        ended |= {"status": "KILLED", "error": "its process vanished"}
+        ended |= VANISHED
     content = {**description, "params": params, **ended}
     (target / shared.RUN).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     parent = read_status(folder.parent).get("run_id") if folder.parent in chosen else None

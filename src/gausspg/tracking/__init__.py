@@ -15,7 +15,7 @@ from gausspg.tracking.folder import (
     write_status,
     write_whole,
 )
-from gausspg.tracking.liveness import is_running
+from gausspg.tracking.liveness import VANISHED, is_running
 from gausspg.tracking.reading import (
     RUN_COLUMNS,
     artifact_file,
@@ -26,7 +26,7 @@ from gausspg.tracking.reading import (
     metric_history,
 )
 from gausspg.tracking.recorder import Recorder
-from gausspg.tracking.runs import add_artifacts, add_text, set_status
+from gausspg.tracking.runs import add_artifacts, add_text, record_end, set_status
 from gausspg.tracking.store import (
     ServerAwayError,
     Store,
@@ -41,6 +41,7 @@ __all__ = [
     "ORIGIN",
     "PRELOAD",
     "RUN_COLUMNS",
+    "VANISHED",
     "Recorder",
     "ServerAwayError",
     "Store",
@@ -63,6 +64,7 @@ __all__ = [
     "read_description",
     "read_metrics",
     "read_status",
+    "record_end",
     "run_folders",
     "set_status",
     "sweep_tags",

@@ -14,7 +14,7 @@ from gausspg.tracking.folder import (
     run_folders,
     write_status,
 )
-from gausspg.tracking.liveness import Claim, is_running
+from gausspg.tracking.liveness import VANISHED, Claim, is_running
 from gausspg.tracking.mirror import BATCH, read_points, to_entities
 from gausspg.tracking.runs import send_table
 
@@ -41,18 +41,18 @@ def deliver(folder: Path) -> str:
     Raises:
         StoreError: the store does not take it; nothing is lost, try again.
     """
-    status = read_status(folder)
     try:
         with Claim(folder):
+            status = read_status(folder)
             sent = _send(folder, status)
-            vanished = {"status": "KILLED", "error": "its process vanished"}
             write_status(
                 folder, unsent_from_byte=None, unsent=[],
-                **vanished if status["status"] == "RUNNING" else {},
+                **VANISHED if status["status"] == "RUNNING" else {},
             )  # fmt: skip
     except Exception as error:
+        store = read_status(folder).get("store")
         raise StoreError(
-            f"the store {status['store']} does not take what it lacks of {folder.name} "
+            f"the store {store} does not take what it lacks of {folder.name} "
             f"({explain(error)}); it is kept, try again when the store answers"
         ) from error
     return sent
@@ -82,7 +82,7 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
             client.set_tag(run_id, key, tags[key])
     if status.get("error"):
         client.set_tag(run_id, "error", status["error"])
-    final = status["status"] if status["status"] != "RUNNING" else "KILLED"
+    final = status["status"] if status["status"] != "RUNNING" else VANISHED["status"]
     client.set_terminated(run_id, final, end_time=_milliseconds(status.get("ended")))
     return f"{points} points, {len(files)} files, status {final}"
 

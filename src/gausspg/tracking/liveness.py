@@ -19,6 +19,9 @@ BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
 """A run on another machine counts as gone when its heart has not beaten for so long."""
 
+VANISHED = {"status": "KILLED", "error": "its process vanished"}
+"""How a run ended that its status calls RUNNING and that nobody is at work on."""
+
 _LOCK, _HEARTBEAT = ".lock", ".heartbeat"
 # Whoever asks holds the lock for a moment; a process at work holds it for as long as it is there.
 _CLAIM_SECONDS, _ASK_SECONDS = 2.0, 0.2
@@ -69,7 +72,10 @@ def host() -> str:
 
 
 def is_running(folder: Path) -> bool:
-    """Tell whether the process of the run in `folder` is at work, here or elsewhere."""
+    """Tell whether the process of the run in `folder` is at work, here or elsewhere.
+
+    A run may end while this is asked: read its status after a no, not before.
+    """
     status = read_status(folder)
     if status.get("status") != "RUNNING":
         return False

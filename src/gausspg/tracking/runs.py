@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gausspg.tracking.client import StoreError, connect, explain
 from gausspg.tracking.folder import read_status, write_status
+from gausspg.tracking.liveness import VANISHED, Claim
 from gausspg.tracking.store import Store, is_server
 
 Parameter = str | int | float | bool | None
@@ -137,3 +138,19 @@ def set_status(
             f"the store {store.uri} did not take status {status} of run {run_id} "
             f"({explain(problem)}); it keeps the old one until the store answers"
         ) from problem
+
+
+def record_end(store: Store, folder: Path) -> dict[str, Any]:
+    """Return the status of a run at which nobody is at work, and record one that vanished.
+
+    One that ended, or was taken up, since that was asked keeps what it says of itself.
+
+    Raises:
+        StoreError: the store does not take it.
+        OSError: the folder does not.
+    """
+    with suppress(BlockingIOError), Claim(folder):
+        status = read_status(folder)
+        if status["status"] == "RUNNING":
+            set_status(store, status["run_id"], "KILLED", VANISHED["error"], folder)
+    return read_status(folder)
