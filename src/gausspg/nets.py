@@ -11,17 +11,25 @@ from torch import Tensor, nn
 Activation = Literal["tanh", "relu", "elu", "silu"]
 
 
-class Tanh(nn.Module):
-    """tanh(x) = 2 sigmoid(2x) - 1, for hidden layers.
+def tanh(x: Tensor) -> Tensor:
+    """Return tanh(x) = 2 sigmoid(2x) - 1 elementwise, for hidden layers.
 
     On the CPU torch's sigmoid takes a sixth of the time of its tanh, which was a quarter of a
     gradient step. The absolute error is 1e-7; near 0 the relative one is lost, so this is not for
     a squash.
     """
+    doubled = 2.0 * x
+    if torch.is_grad_enabled():
+        return torch.sigmoid(doubled).mul(2.0).sub_(1.0)
+    return doubled.sigmoid_().mul_(2.0).sub_(1.0)
+
+
+class Tanh(nn.Module):
+    """`tanh` as a layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it elementwise."""
-        return torch.sigmoid(2.0 * x).mul(2.0).sub_(1.0)
+        return tanh(x)
 
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {

@@ -55,9 +55,10 @@ def collect_steps(env: BatchedEnv, policy: Policy, noise: Tensor) -> Rollout:
         policy: decides; its normaliser stands still.
         noise: `[T, N, ...]`, from `policy.draw_noise`.
     """
-    recorder = _Recorder(env)
-    for noise_t in noise:
-        recorder.step(policy, noise_t, None)
+    recorder = _Recorder(env, policy)
+    with torch.inference_mode():
+        for noise_t in noise:
+            recorder.step(noise_t, None)
     return recorder.rollout()
 
 
@@ -74,53 +75,59 @@ def collect_episodes(
             None: N.
     """
     env.reset()
-    recorder = _Recorder(env, rows)
+    recorder = _Recorder(env, policy, rows)
     active = list(range(len(env)))
-    while active:
-        ended = recorder.step(policy, noise_at(len(recorder)), active)
-        active = [index for index in active if index not in ended]
+    with torch.inference_mode():
+        while active:
+            ended = recorder.step(noise_at(len(recorder)), active)
+            active = [index for index in active if index not in ended]
     return recorder.rollout()
 
 
 class _Recorder:
     """Appends one batched step after the other."""
 
-    def __init__(self, env: BatchedEnv, rows: int | None = None) -> None:
-        self._env = env
+    def __init__(self, env: BatchedEnv, policy: Policy, rows: int | None = None) -> None:
+        self._env, self._policy = env, policy
+        self._device = policy.normaliser.mean.device
         self._padding = (0, 0, 0, rows - len(env)) if rows else None
         self._observations: list[np.ndarray] = []
         self._latents: list[Tensor] = []
         self._steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._valid: list[np.ndarray] = []
+        self._everyone = np.ones(len(env), bool)
         self._truncated_observations: list[np.ndarray] = []
         self._episodes: list[Episode] = []
 
     def __len__(self) -> int:
         return len(self._latents)
 
-    @torch.inference_mode()
-    def step(self, policy: Policy, noise: Tensor, active: list[int] | None) -> set[int]:
-        """Take one step and return the environments whose episode ended."""
-        env = self._env
-        device = policy.normaliser.mean.device
-        observations = torch.from_numpy(env.observations).to(device)
+    def step(self, noise: Tensor, active: list[int] | None) -> set[int]:
+        """Take one step and return the environments whose episode ended.
+
+        The environments leave nothing of ours in the processor's caches, so that every operation
+        between two of their steps takes several times what it takes in a loop of its own.
+        """
+        env, policy = self._env, self._policy
+        self._observations.append(env.observations.copy())
+        observations = torch.from_numpy(self._observations[-1]).to(self._device)
         if self._padding:
             observations = torch.nn.functional.pad(observations, self._padding)
             noise = torch.nn.functional.pad(noise, self._padding) if noise.numel() else noise
         distribution = policy(policy.normaliser(observations))
-        u = distribution.sample(noise.to(device)) if noise.numel() else distribution.mode()
+        u = distribution.sample(noise.to(self._device)) if noise.numel() else distribution.mode()
         actions = distribution.action(u).cpu().numpy()[: len(env)]
-        self._observations.append(env.observations.copy())
         self._latents.append(u[: len(env)])
         step, episodes = env.step(actions, active)
         self._steps.append((step.rewards, step.terminated, step.truncated))
-        valid = np.ones(len(env), bool)
+        valid = self._everyone
         if active is not None:
-            valid[:] = False
+            valid = np.zeros(len(env), bool)
             valid[active] = True
         self._valid.append(valid)
-        for index in np.flatnonzero(step.truncated).tolist():
-            self._truncated_observations.append(step.last_observations[index])
+        for index in sorted(step.last_observations):
+            if step.truncated[index]:
+                self._truncated_observations.append(step.last_observations[index])
         self._episodes += episodes
         return set(step.last_observations)
 

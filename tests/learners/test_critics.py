@@ -101,13 +101,23 @@ def test_copies_start_different_and_the_same_seed_gives_the_same_bits() -> None:
     assert len(list(first.parameters())) == 1
 
 
-def test_the_state_value_adds_the_gradient_of_its_squared_error() -> None:
-    critic = StateValue(OBSERVATION, (7,), "elu", torch.Generator().manual_seed(0)).double()
-    observations, targets = draw(BATCH, OBSERVATION), draw(BATCH)
-    (layer, _), out = critic.hidden, critic.out
-    values = (ACTIVATIONS["elu"](observations @ layer.weight.T + layer.bias) @ out.weight.T)[:, 0]
-    loss = 0.5 * (values + out.bias - targets).square().mean()
-    expected = torch.autograd.grad(loss, list(critic.parameters()))
-    torch.testing.assert_close(critic.fit(observations, targets), loss.detach())
-    for parameter, gradient in zip(critic.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient)
+@pytest.mark.parametrize(("activation", "hidden"), list(product(ACTIVATIONS, HIDDEN)))
+def test_the_state_value_is_one_plain_network_of_the_state_alone(
+    activation: str, hidden: tuple[int, ...]
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    critic = StateValue(OBSERVATION, hidden, activation, generator).double()
+    with torch.no_grad():
+        critic.flat.copy_(0.6 * draw(len(critic.flat)))
+    observations, targets = draw(4, BATCH, OBSERVATION).requires_grad_(), draw(BATCH)
+    flat, nothing = critic.flat.detach().clone().requires_grad_(), draw(4, BATCH, 0)
+    (expected,) = action_values(flat, 1, hidden, activation, observations, nothing)
+    torch.testing.assert_close(critic(observations), expected)
+    # Through the state too: where rewards are differentiated, the value goes on from there.
+    found, wanted = (torch.autograd.grad(v.sum(), observations, retain_graph=True)[0]
+                     for v in (critic(observations), expected))  # fmt: skip
+    torch.testing.assert_close(found, wanted)
+    loss = 0.5 * (expected[0] - targets).square().mean()
+    (gradient,) = torch.autograd.grad(loss, flat)
+    torch.testing.assert_close(critic.fit(observations[0].detach(), targets), loss.detach())
+    torch.testing.assert_close(critic.flat.grad, gradient)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from by_hand import action_values
 from composing import REINFORCE, SMALL, Run, equal, run_of, tiny
 from gausspg.build import SettingsError
 from gausspg.envs.batch import NonFiniteError
@@ -40,10 +41,10 @@ class Spy:
         patch.setattr(ScoreFunction, "at_taken_actions", spy_call)
 
 
-def value_by_hand(critic: dict[str, Tensor], observations: Tensor) -> np.ndarray:
-    hidden = observations.numpy() @ critic["network.hidden.0.weight"].numpy().T
-    hidden = np.tanh(hidden + critic["network.hidden.0.bias"].numpy())
-    return hidden @ critic["network.out.weight"].numpy()[0] + critic["network.out.bias"].numpy()[0]
+def value_by_hand(flat: Tensor, observations: Tensor) -> np.ndarray:
+    no_codes = observations[..., :0]
+    (values,) = action_values(flat, 1, (8,), "tanh", observations, no_codes)
+    return values.numpy()
 
 
 @pytest.mark.parametrize("ending", ["truncates", "terminates"])
@@ -54,7 +55,7 @@ def test_weights_and_targets_equal_a_recomputation_by_hand(
     kwargs = [f"+env.kwargs.{way}={str(way == ending).lower()}" for way in ENDINGS]
     run = tiny("Clockwork", "learner.rollout_steps=12", "learner.epochs=1", *kwargs)
     rollout = run.rollout(12)
-    critic = {k: v.clone() for k, v in run.learner.state_dict()["critic"].items()}
+    critic = run.learner.state_dict()["critic"]["network.flat"].clone()
     run.iterate(1)
     values = value_by_hand(critic, rollout.observations)
     after_last = value_by_hand(critic, rollout.last_observations)

@@ -1,5 +1,6 @@
 """Environments stepped in a batch, in this process: what all kinds of them share."""
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -137,7 +138,7 @@ class BatchedEnv(ABC):
 
     def _check(self, array: Array, name: str) -> None:
         # One sum instead of an array of flags: this runs at every step.
-        if not np.isfinite(array.sum(dtype=np.float64)):
+        if not math.isfinite(array.sum(dtype=np.float64)):
             rows = np.argwhere(~np.isfinite(array))
             place = f" at index {rows[0].tolist()}" if len(rows) else ""
             raise NonFiniteError(f"{name} of {self.environment.id} are not finite{place}")

@@ -47,20 +47,25 @@ class GymnasiumBatch(BatchedEnv):
     def _step(
         self, actions: NDArray[np.generic], active: Sequence[int] | None, step: Step
     ) -> list[Episode]:
-        episodes: list[Episode] = []
         native = native_actions(actions, self._envs[0].action_space)
-        for index in self._everyone if active is None else active:
+        moved = self._everyone if active is None else active
+        rewards = []
+        for index in moved:
             observation, reward, terminated, truncated, _ = self._envs[index].step(native[index])
             self.observations[index] = observation
-            step.rewards[index] = reward
-            self._returns[index] += float(reward)
-            self._lengths[index] += 1
+            rewards.append(float(reward))
             if terminated or truncated:
                 step.terminated[index] = terminated
                 step.truncated[index] = truncated and not terminated
                 step.last_observations[index] = self.observations[index].copy()
-                episode = Episode(index, float(self._returns[index]), int(self._lengths[index]))
-                episodes.append(episode)
-                if active is None:
-                    self._reset_one(index)
-        return episodes
+        rows = slice(None) if active is None else list(active)
+        step.rewards[rows] = rewards
+        self._returns[rows] += rewards
+        self._lengths[rows] += 1
+        return [self._end(index, active is None) for index in step.last_observations]
+
+    def _end(self, index: int, begin_anew: bool) -> Episode:
+        episode = Episode(index, float(self._returns[index]), int(self._lengths[index]))
+        if begin_anew:
+            self._reset_one(index)
+        return episode

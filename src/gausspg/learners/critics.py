@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gausspg.nets import Activation, linear, mlp, width
+from gausspg.nets import linear, tanh
 
 OutputActivation = Literal["relu", "tanh", "elu"]
 """Activations whose derivative can be told from what they gave out."""
@@ -20,7 +20,7 @@ def _relu_derivative(gradient: Tensor, out: Tensor) -> None:
 
 
 def _tanh_derivative(gradient: Tensor, out: Tensor) -> None:
-    gradient.mul_(1.0 - out.square())
+    torch.ops.aten.tanh_backward.grad_input(gradient, out, grad_input=gradient)
 
 
 def _elu_derivative(gradient: Tensor, out: Tensor) -> None:
@@ -32,12 +32,78 @@ _ACTIVATIONS: dict[
     OutputActivation, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], None]]
 ] = {
     "relu": (torch.relu, _relu_derivative),
-    "tanh": (torch.tanh, _tanh_derivative),
+    "tanh": (tanh, _tanh_derivative),
     "elu": (nn.functional.elu, _elu_derivative),
 }
 
 
-class StateValue(nn.Module):
+class _Perceptrons(nn.Module):
+    """C perceptrons with one output, in one batched matrix product per layer.
+
+    Small networks spend more time between their operations than in them, so the gradients that
+    learning asks for at every update are written out by hand instead of recorded and replayed, and
+    all parameters lie in one tensor.
+
+    Args:
+        copies: C, each with its own initial weights.
+        inputs: entries of a row.
+        hidden: widths of the hidden layers.
+        activation: of those.
+        generator: initialises the layers.
+    """
+
+    def __init__(
+        self,
+        copies: int,
+        inputs: int,
+        hidden: Sequence[int],
+        activation: OutputActivation,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self._activate, self._derivative = _ACTIVATIONS[activation]
+        self._shapes: list[tuple[int, int, int]] = []
+        parts: list[Tensor] = []
+        for index, (before, after) in enumerate(pairwise([inputs, *hidden, 1])):
+            gain = 2.0**0.5 if index < len(hidden) else 1.0
+            layers = [linear(before, after, gain, generator) for _ in range(copies)]
+            self._shapes += [(copies, before, after), (copies, 1, after)]
+            parts.append(torch.stack([layer.weight.detach().T for layer in layers]))
+            parts.append(torch.zeros(self._shapes[-1]))
+        self.flat = nn.Parameter(torch.cat([part.flatten() for part in parts]))
+
+    def _layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Return weights `[C, before, after]` and biases `[C, 1, after]` of each layer."""
+        parts = self.flat.split([math.prod(shape) for shape in self._shapes])
+        views = [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        return list(zip(views[::2], views[1::2], strict=True))
+
+    def _activations(self, layers: list[tuple[Tensor, Tensor]], rows: Tensor) -> list[Tensor]:
+        """Return what enters each layer, and what leaves the last, each `[C, rows, width]`."""
+        entering = [rows.expand(self._shapes[0][0], *rows.shape)]
+        for index, (weight, bias) in enumerate(layers):
+            x = torch.baddbmm(bias, entering[-1], weight)
+            entering.append(self._activate(x) if index < len(layers) - 1 else x)
+        return entering
+
+    @torch.no_grad()
+    def _fit(self, rows: Tensor, targets: Tensor) -> Tensor:
+        """Write the gradient of half the mean squared error, summed over copies; return that."""
+        layers = self._layers()
+        entering = self._activations(layers, rows)
+        error = entering.pop() - targets.unsqueeze(-1)
+        gradient = error / len(targets)
+        parts: list[Tensor] = []
+        for index in range(len(layers) - 1, -1, -1):
+            parts += [gradient.sum(1).flatten(), (entering[index].mT @ gradient).flatten()]
+            if index:
+                gradient = gradient @ layers[index][0].mT
+                self._derivative(gradient, entering[index])
+        self.flat.grad = torch.cat(parts[::-1])
+        return 0.5 * error.square().sum() / len(targets)
+
+
+class StateValue(_Perceptrons):
     """V(s).
 
     Args:
@@ -51,31 +117,28 @@ class StateValue(nn.Module):
         self,
         observation_dim: int,
         hidden: Sequence[int],
-        activation: Activation,
+        activation: OutputActivation,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
-        self.hidden = mlp(observation_dim, hidden, activation, generator)
-        self.out = linear(width(observation_dim, hidden), 1, 1.0, generator)
+        super().__init__(1, observation_dim, hidden, activation, generator)
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return the values of observations `[..., observation_dim]`, `[...]`."""
-        value: Tensor = self.out(self.hidden(observations))
-        return value.squeeze(-1)
+        rows = observations.reshape(-1, observations.shape[-1])
+        return self._activations(self._layers(), rows)[-1].reshape(observations.shape[:-1])
 
     def fit(self, observations: Tensor, targets: Tensor) -> Tensor:
-        """Add the gradient of half the mean squared error to the parameters'; return that."""
-        loss = 0.5 * (self(observations) - targets).square().mean()
-        loss.backward()
-        return loss.detach()
+        """Write the gradient of half the mean squared error to the parameters'; return that.
+
+        Args:
+            observations: `[batch, observation_dim]`.
+            targets: `[batch]`.
+        """
+        return self._fit(observations, targets)
 
 
-class ActionValue(nn.Module):
-    """Q(s, a), several copies of it in one batched matrix product per layer.
-
-    Small networks spend more time between their operations than in them, so the two gradients that
-    learning asks for at every update are written out by hand instead of recorded and replayed, and
-    all parameters lie in one tensor.
+class ActionValue(_Perceptrons):
+    """Q(s, a), several copies of it.
 
     Args:
         copies: C, each with its own initial weights.
@@ -95,37 +158,8 @@ class ActionValue(nn.Module):
         activation: OutputActivation,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
-        sizes = [observation_dim + code_dim, *hidden, 1]
+        super().__init__(copies, observation_dim + code_dim, hidden, activation, generator)
         self._observation_dim = observation_dim
-        self._activate, self._derivative = _ACTIVATIONS[activation]
-        self._shapes: list[tuple[int, int, int]] = []
-        parts: list[Tensor] = []
-        for index, (before, after) in enumerate(pairwise(sizes)):
-            gain = 2.0**0.5 if index < len(hidden) else 1.0
-            layers = [linear(before, after, gain, generator) for _ in range(copies)]
-            self._shapes += [(copies, before, after), (copies, 1, after)]
-            parts.append(torch.stack([layer.weight.detach().T for layer in layers]))
-            parts.append(torch.zeros(self._shapes[-1]))
-        self.flat = nn.Parameter(torch.cat([part.flatten() for part in parts]))
-
-    def _layers(self) -> list[tuple[Tensor, Tensor]]:
-        """Return weights `[C, before, after]` and biases `[C, 1, after]` of each layer."""
-        parts = self.flat.split([math.prod(shape) for shape in self._shapes])
-        views = [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
-        return list(zip(views[::2], views[1::2], strict=True))
-
-    def _activations(
-        self, layers: list[tuple[Tensor, Tensor]], observations: Tensor, codes: Tensor
-    ) -> list[Tensor]:
-        """Return what enters each layer, and what leaves the last, each `[C, rows, width]`."""
-        states = observations.expand(*codes.shape[:-1], observations.shape[-1])
-        x = torch.cat([states, codes], -1).flatten(0, -2)
-        entering = [x.expand(self._shapes[0][0], *x.shape)]
-        for index, (weight, bias) in enumerate(layers):
-            x = torch.baddbmm(bias, entering[-1], weight)
-            entering.append(self._activate(x) if index < len(layers) - 1 else x)
-        return entering
 
     def forward(self, observations: Tensor, codes: Tensor) -> Tensor:
         """Return the values of actions in states.
@@ -137,7 +171,7 @@ class ActionValue(nn.Module):
         Returns:
             `[C, batch]` or `[C, K, batch]`.
         """
-        out = self._activations(self._layers(), observations, codes)[-1]
+        out = self._activations(self._layers(), _rows(observations, codes))[-1]
         return out.reshape(len(out), *codes.shape[:-1])
 
     def lowest(self, observations: Tensor, codes: Tensor) -> Tensor:
@@ -148,7 +182,6 @@ class ActionValue(nn.Module):
         value: Tensor = _Lowest.apply(codes, observations, self)
         return value
 
-    @torch.no_grad()
     def fit(self, observations: Tensor, codes: Tensor, targets: Tensor) -> Tensor:
         """Write the gradient of half the mean squared error, summed over copies; return that.
 
@@ -157,24 +190,13 @@ class ActionValue(nn.Module):
             codes: `[batch, code_dim]`.
             targets: `[batch]`.
         """
-        layers = self._layers()
-        entering = self._activations(layers, observations, codes)
-        error = entering.pop() - targets.unsqueeze(-1)
-        gradient = error / len(targets)
-        parts: list[Tensor] = []
-        for index in range(len(layers) - 1, -1, -1):
-            parts += [gradient.sum(1).flatten(), (entering[index].mT @ gradient).flatten()]
-            if index:
-                gradient = gradient @ layers[index][0].mT
-                self._derivative(gradient, entering[index])
-        self.flat.grad = torch.cat(parts[::-1])
-        return 0.5 * error.square().sum() / len(targets)
+        return self._fit(_rows(observations, codes), targets)
 
     @torch.no_grad()
     def lowest_and_gradient(self, observations: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `lowest` does, and its gradient in `codes`, of their shape."""
         layers = self._layers()
-        entering = self._activations(layers, observations, codes)
+        entering = self._activations(layers, _rows(observations, codes))
         low, index = entering.pop().squeeze(-1).min(0)
         copies = torch.arange(self._shapes[0][0], device=index.device)
         # Only the copy that is lowest passes the gradient on.
@@ -184,6 +206,12 @@ class ActionValue(nn.Module):
             self._derivative(gradient, entering[layer])
         gradient = gradient @ layers[0][0][:, self._observation_dim :].mT
         return low.view(codes.shape[:-1]), gradient.sum(0).view(codes.shape)
+
+
+def _rows(observations: Tensor, codes: Tensor) -> Tensor:
+    """Return each action beside its state, one after the other, `[rows, both dims]`."""
+    states = observations.expand(*codes.shape[:-1], observations.shape[-1])
+    return torch.cat([states, codes], -1).flatten(0, -2)
 
 
 class _Lowest(torch.autograd.Function):

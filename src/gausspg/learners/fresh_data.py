@@ -37,9 +37,13 @@ class FreshData:
         """The part that an estimator sees."""
         return Batch(self.latents, self.weights, self.log_probs)
 
-    def rows(self, index: Tensor | slice) -> Self:
-        """Return some of the rows."""
-        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+    def in_order(self, order: Tensor) -> Self:
+        """Return copies of the rows that `order` names, in its order."""
+        # A quarter of the time of indexing with [].
+        return type(self)(*(getattr(self, f.name).index_select(0, order) for f in fields(self)))
+
+    def _cut(self, rows: slice) -> Self:
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def slices(self, size: int) -> Iterator[Self]:
         """Yield equal parts of about that size: a rest of a few rows would weigh as much."""
@@ -47,9 +51,9 @@ class FreshData:
         parts = max(1, round(number / size))
         for first, last in pairwise(number * part // parts for part in range(parts + 1)):
             # Slices are views: rows are gathered once per epoch, not once per minibatch.
-            yield self.rows(slice(first, last))
+            yield self._cut(slice(first, last))
 
     def sample(self, about: int) -> Self:
         """Return rows spread over the rollout."""
         # An odd stride: rows alternate between the environments, whose number is mostly even.
-        return self.rows(slice(None, None, len(self) // about | 1))
+        return self._cut(slice(None, None, len(self) // about | 1))

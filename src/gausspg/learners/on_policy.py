@@ -291,7 +291,7 @@ class OnPolicy(Learner):
         for _ in range(self._epochs):
             epochs += 1
             order = torch.randperm(number, generator=generator).to(self._device)
-            shuffled = data.rows(order) if size < number else data
+            shuffled = data.in_order(order) if size < number else data
             measured += [
                 self._gradient_step(part, noise, gradients) for part in shuffled.slices(size)
             ]

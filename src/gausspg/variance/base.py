@@ -92,16 +92,15 @@ class _Bound(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, float, float], output: Tensor) -> None:
-        del output
-        raw, ctx.low, ctx.high = inputs
-        ctx.save_for_backward(raw)
+        # Beyond the upper bound this is positive, beyond the lower one negative.
+        ctx.save_for_backward(inputs[0] - output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (raw,) = ctx.saved_tensors
+        (excess,) = ctx.saved_tensors
         (grad,) = grads
-        outward = ((raw > ctx.high) & (grad < 0)) | ((raw < ctx.low) & (grad > 0))
-        return grad.masked_fill(outward, 0.0), None, None
+        # Descent goes against the gradient: where the two disagree it leads further out.
+        return grad.masked_fill(excess * grad < 0.0, 0.0), None, None
 
 
 def _log_softplus(raw: Tensor) -> Tensor:
