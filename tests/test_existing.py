@@ -19,6 +19,7 @@ from gausspg.tracking import (
     open_store,
     read_metrics,
     read_status,
+    write_description,
     write_status,
 )
 from gausspg.tracking.client import connect
@@ -212,15 +213,30 @@ def test_the_last_finished_run_counts() -> None:
     assert existing.by_key([runs[1]])[IDENTITY.key].state == "interrupted"
 
 
-def test_the_message_says_what_changed() -> None:
+def test_the_message_says_what_changed(tmp_path: Path) -> None:
+    def why(mine: Identity, *found: Existing, steps: int = 5, command: str = "run") -> str | None:
+        config = {"steps": steps, "seed": 0, "learner": {"lr": 0.1, "sizes": (3,)}, "jobs": 9}
+        return existing.why_anew((config, {"env": "e"}), mine, command, found)
+
     mine = Identity("c", "s2", "e")
-    assert existing.why_anew(mine, [known("finished")]) == "source"
-    assert existing.why_anew(Identity("c", "s2", "e2"), [known("finished")]) == (
-        "source and environment"
+    assert why(mine, known("finished")) == "source"
+    assert why(Identity("c", "s2", "e2"), known("finished")) == "source and environment"
+    assert why(mine, known("interrupted")) == "source"
+    assert why(mine, known("finished"), known("finished", mine)) is None
+
+    other = Existing(Identity("c1", "s2", "e"), tmp_path, "id", "finished")
+    assert why(mine, other) is None
+    params = {"env": "e", "steps": 5, "seed": 0, "learner.lr": 0.2, "learner.sizes": [3], "jobs": 1}
+    write_description(tmp_path, tags={"command": "run"}, params=params)
+    assert why(mine, other) == "config (learner.lr 0.2 -> 0.1)"
+    assert why(mine, other, command="run again") is None
+    assert why(mine, other, steps=6) == "config (learner.lr 0.2 -> 0.1, steps 5 -> 6)"
+    (tmp_path / "closer").mkdir()
+    write_description(
+        tmp_path / "closer", tags={"command": "run"}, params=params | {"learner.lr": 0.1}
     )
-    assert existing.why_anew(mine, [known("interrupted")]) == "source"
-    assert existing.why_anew(mine, [known("finished"), known("finished", mine)]) is None
-    assert existing.why_anew(Identity("c2", "s", "e"), [known("finished")]) is None
+    closer = Existing(Identity("c2", "s", "e"), tmp_path / "closer", "id", "interrupted")
+    assert why(mine, closer, other, steps=6) == "config (steps 5 -> 6) and source"
 
 
 def test_the_configuration_counts_and_how_it_is_shown_does_not() -> None:

@@ -1,12 +1,14 @@
 """The runs that are recorded already: which of them are the ones asked for, and how they stand."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from gausspg.build import SettingsError
-from gausspg.identity import Identity
+from gausspg.identity import Identity, counted
+from gausspg.labels import Composed, parameters
 from gausspg.tracking import (
     VANISHED,
     Store,
@@ -14,12 +16,16 @@ from gausspg.tracking import (
     has_run,
     is_running,
     is_server,
+    read_description,
     read_metrics,
     read_status,
     record_end,
     run_folders,
     write_status,
 )
+
+# A change of settings is looked for in the last runs alone; so many settings are named.
+_LOOKED_AT, _NAMED = 500, 3
 
 State = Literal["finished", "interrupted", "running"]
 Rule = Literal["skip", "rerun", "refuse"] | None
@@ -137,9 +143,50 @@ def action(rule: Rule, alone: bool, known: Existing | None) -> Action:
     return "train" if rule is None and alone else "skip"
 
 
-def why_anew(identity: Identity, found: Sequence[Existing]) -> str | None:
-    """Say what differs between an identity and the last run of its configuration, if any."""
+def why_anew(
+    composed: Composed, identity: Identity, command: str, found: Sequence[Existing]
+) -> str | None:
+    """Say what differs between a run that is asked for and the last one recorded of the same.
+
+    The same is one of the same configuration; else the most similar one of the same command, whose
+    settings have changed under it.
+
+    Args:
+        composed: resolved configuration and words of the run that is asked for.
+        identity: that it has.
+        command: as it is recorded.
+        found: recorded runs, oldest first.
+    """
     alike = [run for run in found if run.identity.config == identity.config]
-    if not alike or any(run.identity == identity for run in alike):
+    if not alike:
+        return _changed_settings(composed, identity, command, found)
+    if any(run.identity == identity for run in alike):
         return None
     return " and ".join(identity.differs_in(alike[-1].identity))
+
+
+def _changed_settings(
+    composed: Composed, identity: Identity, command: str, found: Sequence[Existing]
+) -> str | None:
+    config, words = composed
+    # As a file keeps them: tuples become lists.
+    now = json.loads(json.dumps(parameters(counted(config), words)))
+    fewest: list[str] = []
+    others: list[str] = []
+    for run in found[-_LOOKED_AT:]:
+        described = read_description(run.folder)
+        if described.get("tags", {}).get("command") != command:
+            continue
+        before = counted(described["params"])
+        changes = [
+            f"{name} {before.get(name)} -> {now.get(name)}"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        ]
+        if changes and (not fewest or len(changes) <= len(fewest)):
+            fewest = changes
+            others = [name for name in identity.differs_in(run.identity) if name != "config"]
+    if not fewest:
+        return None
+    more = f" and {len(fewest) - _NAMED} more" if len(fewest) > _NAMED else ""
+    return " and ".join([f"config ({', '.join(fewest[:_NAMED])}{more})", *others])

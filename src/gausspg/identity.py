@@ -58,7 +58,12 @@ def identify(config: Mapping[str, Any]) -> Identity:
 
 def config_hash(config: Mapping[str, Any]) -> str:
     """Return the hash of what a resolved configuration says of the run's bits."""
-    return _digest({key: value for key, value in config.items() if key not in _INCIDENTAL})
+    return _digest(counted(config))
+
+
+def counted(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a resolved configuration, nested or flat, decides the run's bits."""
+    return {key: value for key, value in config.items() if key.partition(".")[0] not in _INCIDENTAL}
 
 
 @cache

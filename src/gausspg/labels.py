@@ -64,6 +64,11 @@ def _needed(
     return names
 
 
+def parameters(config: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is shown of a run beside its results: its words and its settings, flat."""
+    return dict(words) | flatten(config, skip=set(words))
+
+
 def flatten(config: Mapping[str, Any], skip: Collection[str] = ()) -> dict[str, Any]:
     """Return nested settings with dotted names; a name in `skip` is left to the caller's own value.
 

@@ -58,14 +58,14 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         if is_sweep:
             prepare(worker.PRELOAD)
         store = recording.store_of(settings[0].tracking)
-        wanted = _look_up(composed, settings[0].existing, store, alone=not is_sweep)
+        typed = provenance.without_credentials(shlex.join(command))
+        wanted = _look_up(composed, settings[0].existing, store, typed, alone=not is_sweep)
     except (SettingsError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
     finally:
         gc.freeze()
         gc.enable()
-    typed = provenance.without_credentials(shlex.join(command))
     if is_sweep:
         status = _Sweep(wanted, settings, store, typed).run()
     else:
@@ -98,13 +98,13 @@ def launch_one(
     """
     settings = check(config)
     store = recording.store_of(settings.tracking)
-    tags = {"command": provenance.without_credentials(shlex.join(command))}
-    wanted = _look_up([(config, words)], settings.existing, store, alone=False)[0]
+    typed = provenance.without_credentials(shlex.join(command))
+    wanted = _look_up([(config, words)], settings.existing, store, typed, alone=False)[0]
     if wanted.known is not None and wanted.action == "skip":
         return wanted.known.metrics[SCORE]
     if wanted.known is not None and wanted.action == "leave":
         raise StoreError(f"run {wanted.known.run_id}, the same one, is at work elsewhere")
-    request = _request(wanted, store, home.runs(), tags, None)
+    request = _request(wanted, store, home.runs(), {"command": typed}, None)
     run_ids: list[str] = []
 
     def report(message: object) -> None:
@@ -138,7 +138,7 @@ class _Wanted:
 
 
 def _look_up(
-    composed: Sequence[Composed], rule: existing.Rule, store: Store, alone: bool
+    composed: Sequence[Composed], rule: existing.Rule, store: Store, command: str, alone: bool
 ) -> list[_Wanted]:
     """Compare what is asked for with what is recorded, and say what is not going to be trained."""
     found = existing.find(home.runs(), store)
@@ -155,7 +155,9 @@ def _look_up(
         if counts[action]:
             print(f"{counts[action]} of {len(wanted)} runs {told}")
     for reason, count in Counter(
-        existing.why_anew(one.identity, found) for one in wanted if one.action == "train"
+        existing.why_anew(one.composed, one.identity, command, found)
+        for one in wanted
+        if one.action == "train"
     ).items():
         if reason is not None:
             print(f"{count} of {len(wanted)} runs are recorded, but {reason} changed: trained anew")

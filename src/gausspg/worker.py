@@ -16,7 +16,7 @@ from gausspg import existing, factory, tracking, trainer, video
 from gausspg.assembly import Assembled, assemble
 from gausspg.identity import Identity
 from gausspg.jobs.child import Job, Report, Started
-from gausspg.labels import flatten
+from gausspg.labels import parameters
 from gausspg.progress import Progress
 from gausspg.provenance import without_credentials
 from gausspg.settings import Settings, check
@@ -100,9 +100,9 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         NonFiniteError, OSError: training cannot go on; the run is recorded as FAILED.
     """
     parts = assemble(request.config, request.folder, request.identity.key)
-    parameters = dict(request.words) | flatten(_shown(request.config), skip=set(request.words))
+    shown = parameters(_shown(request.config), request.words)
     with Recorder(
-        request.store, request.folder, request.name, parameters, request.tags,
+        request.store, request.folder, request.name, shown, request.tags,
         request.parent_run_id, resume=request.resume,
     ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))

@@ -16,7 +16,7 @@ import yaml
 from gausspg import home, tracking
 from gausspg.build import SettingsError
 from gausspg.jobs import Event, Job, Outcome, Report, Started, cores, prepare, run_jobs
-from gausspg.labels import Composed, flatten, varying
+from gausspg.labels import Composed, parameters, varying
 from gausspg.laboratory import findings
 from gausspg.laboratory.measure import measure
 from gausspg.laboratory.settings import Settings, assemble, check, effective
@@ -107,9 +107,9 @@ def run_job(job: Job, report: Report) -> dict[str, float]:
     keep_freed_memory()
     problem, policy, recipe = assemble(settings)
     config = effective(request.config)
-    parameters = dict(request.words) | flatten(config, set(request.words))
+    shown = parameters(config, request.words)
     with Recorder(
-        request.store, request.folder, request.name, parameters, request.tags,
+        request.store, request.folder, request.name, shown, request.tags,
         request.parent_run_id,
     ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))
