@@ -33,6 +33,7 @@ from gausspg.tracking import (  # noqa: E402
     add_text,
     current_id,
     default_uri,
+    read_status,
 )
 
 IDENTICAL, DIFFERENT, NOT_COMPARED = 0, 1, 2
@@ -60,14 +61,22 @@ def main() -> int:
         _refuse_other_environment(record, arguments.anyway)
         verdict, told = _reproduce(record, arguments.source)
         print(told)
-        if in_store:
+        known = (uri, current_id(uri, arguments.run)) if in_store else _known(Path(arguments.run))
+        if known is not None:
             content = {"verdict": told, "environment": environment()}
-            run_id = current_id(uri, arguments.run)
-            add_text(uri, run_id, "reproduction.json", json.dumps(content, indent=1) + "\n")
+            add_text(*known, "reproduction.json", json.dumps(content, indent=1) + "\n")
     except (RecordError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_COMPARED
     return verdict
+
+
+def _known(folder: Path) -> tuple[str, str] | None:
+    """Return store and id of a run that was recorded here; None if it is somebody else's."""
+    if home.runs() not in folder.absolute().parents:
+        return None
+    status = read_status(folder)
+    return None if status.get("awaits_store") else (status["store"], status["run_id"])
 
 
 def _refuse_other_environment(record: Record, anyway: bool) -> None:
@@ -109,6 +118,8 @@ def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
     reasons = _differing(record)
     if not same_source and not recorded:
         reasons.append("the source is not the recorded one")
+    if record.points_hash not in (None, records.points_hash(record.points)):
+        reasons.append("the recorded values, which were altered since the run ended")
     told = "; ".join(reasons) or _beyond_versions(record)
     return DIFFERENT, f"different: {difference}; what differs: {told}"
 

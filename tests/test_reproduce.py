@@ -55,6 +55,9 @@ def test_a_run_in_the_store_is_identical_and_that_is_recorded(root: Root) -> Non
     assert "identical: " in done.stdout
     told = json.loads(artifact_file(root.uri, run_id, "reproduction.json").read_text())
     assert told["verdict"] in done.stdout
+    result = json.loads(artifact_file(root.uri, run_id, "result.json").read_text())
+    assert f"identical: {result['points']} points" in done.stdout
+    assert records.from_store(root.uri, run_id).points_hash == result["points_sha256"]
 
 
 @pytest.mark.skipif(not IN_GIT, reason="this is no git repository")
@@ -75,6 +78,7 @@ def test_a_changed_value_is_named(root: Root, copy: Path) -> None:
     done = reproduce(root, str(copy))
     assert done.returncode == 1
     assert f"different: {name} at step {lines[3]['step']} was " in done.stdout
+    assert "what differs: the recorded values, which were altered" in done.stdout
 
 
 def test_a_learning_rate_in_the_seventh_digit_is_seen(root: Root, copy: Path) -> None:
@@ -119,7 +123,7 @@ def test_a_stored_configuration_runs_no_code(root: Root, copy: Path, target: str
     ("harm", "message"),
     [
         (lambda folder: (folder / "final.pt").unlink(), "final.pt is missing"),
-        (lambda folder: (folder / "final.pt").write_bytes(b"x"), "is not a file of this package"),
+        (lambda folder: (folder / "final.pt").write_bytes(b"x"), "was altered: its hash"),
         (lambda folder: write_status(folder, status="RUNNING"), "is still running"),
         (lambda folder: write_status(folder, status="FAILED"), "ended as FAILED"),
         (lambda folder: (folder / "provenance.json").unlink(), "provenance.json is missing"),

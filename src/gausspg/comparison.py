@@ -1,13 +1,12 @@
 """Whether two records are the same, and if not where they first differ."""
 
 import hashlib
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from gausspg.records import Points
+from gausspg.records import Points, bits, points_hash
 
 
 def first_difference(before: Points, now: Points) -> str | None:
@@ -17,7 +16,7 @@ def first_difference(before: Points, now: Points) -> str | None:
         if one is None or other is None:
             where = "only in the record" if other is None else "not in the record"
             return f"{name} at step {step} is {where}"
-        if _bits(one) != _bits(other):
+        if bits(one) != bits(other):
             return f"{name} at step {step} was {one!r} and is {other!r}"
     return None
 
@@ -36,14 +35,7 @@ def first_parameter(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
 
 def digest(points: Points, final: Mapping[str, Any]) -> str:
     """Return one hash of all points and parameters, 12 hexadecimal digits."""
-    found = hashlib.sha256()
-    for (step, name), value in sorted(points.items()):
-        found.update(f"{step} {name} ".encode() + _bits(value))
+    found = hashlib.sha256(points_hash(points).encode())
     for name, tensor in sorted(final["state_dict"].items()):
         found.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return found.hexdigest()[:12]
-
-
-def _bits(value: float) -> bytes:
-    # All NaN are alike: a store keeps that a value is none, and not which.
-    return struct.pack("<d", value) if value == value else b"nan"

@@ -5,6 +5,7 @@ A folder is a run's own, or one of those that somebody else exported (`gausspg.s
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 
 from gausspg import checkpoints, shared, trainer
 from gausspg.identity import Identity, config_hash
-from gausspg.shared import CONFIG, PATCH, PROVENANCE, SharedError
+from gausspg.shared import CONFIG, PATCH, PROVENANCE, RESULT, SharedError
 from gausspg.tracking import (
     StoreError,
     artifact_file,
@@ -43,6 +44,7 @@ class Record:
         patch: what leads from the commit to the source it ran with.
         points: every recorded value but those of time, by step and metric.
         final: the trained policy's file.
+        points_hash: of the points when the run ended; None for runs of before there was one.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Record:
     patch: bytes
     points: Points
     final: Mapping[str, Any]
+    points_hash: str | None
 
 
 def from_store(uri: str, run_id: str) -> Record:
@@ -157,13 +160,55 @@ def _read(name: str, points: Points, artifact: Any) -> Record:
         raise RecordError(f"{CONFIG} of run {name} was altered: it is not the one that was trained")
     if provenance["dirty"] and hashlib.sha256(patch).hexdigest() != provenance["patch_sha256"]:
         raise RecordError(f"{PATCH} of run {name} was altered: its hash is not the recorded one")
+    result = _result(artifact)
+    if result.get("final_sha256") not in (None, _sha256(artifact(trainer.FINAL))):
+        raise RecordError(
+            f"{trainer.FINAL} of run {name} was altered: its hash is not the recorded one"
+        )
     try:
         final = checkpoints.load(artifact(trainer.FINAL))
     except ValueError as error:
         raise RecordError(str(error)) from error
     if not isinstance(final["state_dict"], Mapping):
         raise TypeError(f"{trainer.FINAL} holds no parameters")
-    return Record(name, config, identity, provenance, patch, points, final)
+    points_hash = result.get("points_sha256")
+    return Record(name, config, identity, provenance, patch, points, final, points_hash)
+
+
+def _result(artifact: Any) -> dict[str, Any]:
+    try:
+        path = artifact(RESULT)
+    except RecordError:
+        return {}  # Of a run that was recorded before there was one.
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    """Return what tells later whether the record of a run that ended in `folder` was altered."""
+    points = points_in(folder)
+    return {
+        "points": len(points),
+        "points_sha256": points_hash(points),
+        "final_sha256": _sha256(folder / trainer.FINAL),
+    }
+
+
+def points_hash(points: Points) -> str:
+    """Return the SHA-256 of points, in the order of their steps and names."""
+    found = hashlib.sha256()
+    for (step, name), value in sorted(points.items()):
+        found.update(f"{step} {name} ".encode() + bits(value))
+    return found.hexdigest()
+
+
+def bits(value: float) -> bytes:
+    """Return the bits of a value. All NaN are alike: a store keeps no more than that it is one."""
+    return struct.pack("<d", value) if value == value else b"nan"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def points_in(folder: Path) -> Points:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 
-from gausspg import existing, factory, tracking, trainer, video
+from gausspg import existing, factory, records, shared, tracking, trainer, video
 from gausspg.assembly import Assembled, assemble
 from gausspg.identity import Identity
 from gausspg.jobs.child import Job, Report, Started
@@ -111,6 +111,8 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         existing.mark(request.folder, request.identity)
         _record_origin(request, recorder)
         metrics = _train(parts.loop, parts.settings, recorder, report)
+        result = records.result_of(request.folder)
+        recorder.text(shared.RESULT, json.dumps(result, indent=1) + "\n")
         for name in (trainer.FINAL, trainer.BEST):
             recorder.artifact(request.folder / name)
         _animate(recorder, parts)
