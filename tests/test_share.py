@@ -264,7 +264,7 @@ def linked(folder: Path) -> None:
         (linked, "leads out of the folder"),
         (forged("metrics.parquet", b"no table"), "is no table of metrics"),
         (forged("run.json", b"{}"), "does not say name"),
-        (forged("final.pt", b"no policy"), "is not a file of this package"),
+        (forged("final.pt", b"no policy"), "was altered: its hash"),
         (forged("config.yaml", b"seed: 3\n"), r"config\.yaml of run .* was altered"),
     ],
 )  # fmt: skip
@@ -332,7 +332,7 @@ def test_neither_a_store_nor_a_path_is_given_away(tmp_path: Path) -> None:
     done = command("share.py", root.folder, "export", read_status(folder)["run_id"], str(out))
     assert done.returncode == 0, done.stderr
     texts = [path.read_text() for path in out.rglob("*") if path.suffix in (".json", ".yaml")]
-    assert len(texts) == 4
+    assert len(texts) == 5
     assert not any("elsewhere" in text.replace(f"tracking.uri={uri}", "") for text in texts)
     done = command("reproduce.py", tmp_path, str(out))
     assert done.returncode == 0, done.stderr
