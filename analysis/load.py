@@ -126,10 +126,12 @@ def study_of(recorded: Recorded) -> Study:
         raise DataError(f"{recorded.name}: {error}") from error
     runs["seed"] = runs[_SEED].astype(int)
     words = runs[settings].fillna("").astype(str)
+    # Of what a run has itself: whatever else is loaded beside it, its hash stays.
     runs["config_hash"] = [
-        hashlib.sha256(json.dumps(row).encode()).hexdigest()[:16]
+        hashlib.sha256(json.dumps(sorted((k, v) for k, v in row.items() if v)).encode())
+        .hexdigest()[:16]
         for row in words.assign(seed=runs[_SEED]).to_dict("records")
-    ]
+    ]  # fmt: skip
     identity = words.agg("\n".join, axis=1)
     for axis in kind.axes:
         runs[axis] = runs.get(f"param.{axis}", pd.Series("-", runs.index)).fillna("-")

@@ -3,6 +3,7 @@
 Those in `sweeps/gradients/` are for the gradient laboratory, the others for trainings.
 """
 
+import re
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_it_begins_with_its_question_and_tells_its_cost(path: Path) -> None:
     question, mark, rest = text.partition("?")
     assert question.startswith("Question: ")
     assert mark
-    assert "Cost: " in rest
+    assert re.search(r"Cost: .* core-hours?\.", rest)
 
 
 @by_file
@@ -81,6 +82,12 @@ def test_all_its_jobs_are_different_and_could_be_trained(path: Path) -> None:
     assert len({config["seed"] for config, _ in jobs}) > 1 or "seed" not in params
     for config in {cell(config): config for config, _ in jobs}.values():
         refuse_what_cannot_work(config)
+    cost = path.read_text().partition("# Cost: ")[2]
+    told = re.findall(r"(\d+) (?:runs )?of ([\d,]+)( thousand| million)? ", cost)
+    units = {"": 1, " thousand": 1_000, " million": 1_000_000}
+    steps = [int(runs) * int(each.replace(",", "")) * units[unit] for runs, each, unit in told]
+    assert sum(int(runs) for runs, _, _ in told) == len(jobs)
+    assert sum(steps) == sum(config["steps"] for config, _ in jobs)
 
 
 @by_file
@@ -108,4 +115,4 @@ def test_all_its_measurements_are_different_and_could_be_made(path: Path) -> Non
 @by_file_of_gradients
 def test_its_cost_counts_its_measurements(path: Path) -> None:
     counts = [len(listed(str(values))) for values in params_of(path).values()]
-    assert f"# Cost: {prod(counts)} measurements, " in path.read_text()
+    assert f"# Cost: {prod(counts)} measurements of " in path.read_text()

@@ -202,46 +202,6 @@ def test_bootstrap_of_several_samples_resamples_each_on_its_own():
     assert apart == pytest.approx(expected, rel=0.1)
 
 
-def _correlated(generator, n, environments, gain, correlation):
-    seed = generator.normal(size=(n, environments)) * math.sqrt(correlation)
-    own = generator.normal(size=(2, n, environments)) * math.sqrt(1 - correlation)
-    return seed + own[0] + gain, seed + own[1]
-
-
-def test_probability_of_improvement_covers_if_it_is_told_of_the_pairs():
-    generator, gain = _generator(5), 0.7
-    truth = scipy_stats.norm.cdf(gain / math.sqrt(2))  # of independent runs
-    told, untold, drawn_with_twins = [], [], []
-
-    def with_twins(pairs):
-        x, y = pairs[..., 0], pairs[..., 1]
-        return (x[:, :, np.newaxis] > y[:, np.newaxis]).mean(axis=(1, 2, 3))
-
-    for _ in range(400):
-        x, y = _correlated(generator, 10, 4, gain, 0.8)
-        settings = {"generator": generator, "resamples": 300}
-        told.append(stats.probability_of_improvement_interval(x, y, paired=True, **settings))
-        untold.append(stats.probability_of_improvement_interval(x, y, **settings))
-        drawn_with_twins.append(
-            stats.bootstrap_interval(with_twins, np.stack((x, y), -1), **settings)
-        )
-    _, *limits = np.transpose(told)
-    assert _covered(*limits, truth) == pytest.approx(0.95, abs=0.03)
-    assert _covered(*np.transpose(untold)[1:], truth) > 0.985
-    assert _covered(*np.transpose(drawn_with_twins)[1:], truth) < 0.89
-
-
-def test_probability_of_improvement_covers_with_independent_seeds():
-    generator, truth = _generator(6), scipy_stats.norm.cdf(0.7 / math.sqrt(2))
-    found = [
-        stats.probability_of_improvement_interval(
-            *_correlated(generator, 20, 2, 0.7, 0.0), generator, resamples=300
-        )
-        for _ in range(500)
-    ]
-    assert _covered(*np.transpose(found)[1:], truth) == pytest.approx(0.94, abs=0.03)
-
-
 def test_probability_of_improvement_interval_by_hand():
     x, y = np.array([[1.0], [4.0]]), np.array([[2.0], [3.0]])
     # x is drawn as (1, 1), a mixture or (4, 4): 0, 1/2 or 1, whatever y is.
