@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import warm
 from composing import Clockwork
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,7 @@ WARNINGS = [
 SECONDS = 240.0  # no command of a test takes so long, even on a busy machine
 
 Composed = list[tuple[dict[str, Any], dict[str, str]]]
+Process = subprocess.Popen[bytes] | warm.Process
 
 
 class Trouble(Clockwork):
@@ -111,20 +113,30 @@ def _composed(program: Path, launcher: str, arguments: Sequence[str]) -> Compose
 
 
 class Command:
-    """`src/run.py` in a process of its own, its output in files of `folder`."""
+    """`src/run.py` in a process of its own, its output in files of `folder`.
 
-    def __init__(self, folder: Path, root: Path, *arguments: str) -> None:
+    One that starts `anew` is the command of the README to the letter; the others begin with
+    everything imported, see `warm`.
+    """
+
+    def __init__(self, folder: Path, root: Path, *arguments: str, anew: bool = False) -> None:
         folder.mkdir(parents=True)
         self._folder, self._root, self._arguments = folder, root, arguments
-        self.process: subprocess.Popen[bytes] | None = None
+        self._anew = anew
+        self.process: Process | None = None
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start(self) -> Process:
         """Start it and go on."""
+        command = [str(RUN), *self._arguments]
+        environment = environment_for(self._root)
         with (self._folder / "out").open("wb") as out, (self._folder / "err").open("wb") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, str(RUN), *self._arguments],
-                cwd=self._folder, env=environment_for(self._root), stdout=out, stderr=err,
-            )  # fmt: skip
+            if self._anew:
+                self.process = subprocess.Popen(
+                    [sys.executable, *command],
+                    cwd=self._folder, env=environment, stdout=out, stderr=err,
+                )  # fmt: skip
+            else:
+                self.process = warm.start(command, environment, self._folder, out, err)
         return self.process
 
     def run(self) -> int:

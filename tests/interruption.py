@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import warm
 from cli import Command
 from composing import SMALL, equal
 from gausspg import checkpoints
@@ -51,16 +52,24 @@ def timeless(lines: Lines) -> Lines:
 
 
 class Root:
-    """A folder of runs with its store."""
+    """A folder of runs with its store, which is empty, or `anew` has yet to be made by a command.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._count = folder, 0
-        self.uri = f"sqlite:///{folder / 'runs' / 'mlflow.db'}"
+    Commands start anew as well, or with everything imported, see `cli.Command`.
+    """
+
+    def __init__(self, folder: Path, anew: bool = False) -> None:
+        self.folder, self._anew, self._count = folder, anew, 0
+        database = folder / "runs" / "mlflow.db"
+        self.uri = f"sqlite:///{database}"
+        if not anew:
+            database.parent.mkdir(parents=True)
+            shutil.copyfile(warm.empty_store(), database)
 
     def command(self, *words: str) -> Command:
         """Return a command, to be started, whose runs are kept here."""
         self._count += 1
-        return Command(self.folder / f"command{self._count}", self.folder, *words)
+        folder = self.folder / f"command{self._count}"
+        return Command(folder, self.folder, *words, anew=self._anew)
 
     def runs(self) -> list[Path]:
         """Return the folders of the runs."""
@@ -136,7 +145,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         whole: dict[str, tuple[Path, float]] = {}
         for kind, words in KINDS.items():
-            root = Root(Path(temporary) / kind)
+            root = Root(Path(temporary) / kind, anew=True)
             root.command(*words).run()
             (folder,) = root.runs()
             status = read_status(folder)
@@ -144,7 +153,7 @@ def main() -> int:
         for number in range(arguments.kills):
             kind = list(KINDS)[number % len(KINDS)]
             folder, seconds = whole[kind]
-            root = Root(Path(temporary) / f"{kind}{number}")
+            root = Root(Path(temporary) / f"{kind}{number}", anew=True)
             lasted, said = kill_and_go_on(root, KINDS[kind], chance.uniform(0.0, seconds))
             found = differences(folder, root.runs()[0], root.uri)
             failed += bool(found)

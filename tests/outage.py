@@ -90,7 +90,8 @@ def train(folder: Path, server: Server, kind: str) -> tuple[float, list[str]]:
     """
     if kind == "away from the start":
         server.kill()
-    command = Command(folder / "command", folder, *WORDS, f"tracking.uri={server.uri}")
+    uri = f"tracking.uri={server.uri}"
+    command = Command(folder / "command", folder, *WORDS, uri, anew=True)
     process = command.start()
     if kind in KINDS[1:3]:
         assert eventually(lambda: _progress(folder) > 0.2)

@@ -75,7 +75,7 @@ def forty(root: Path) -> list[str]:
     """Run the sweep and the same command again; return what came out otherwise than it should."""
     from interruption import Root
 
-    kept, notes, found = Root(root), root / "notes", []
+    kept, notes, found = Root(root, anew=True), root / "notes", []
     notes.mkdir()
     os.environ[VARIABLE] = str(notes)
     first = kept.command(*WORDS)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+import warm
 from cli import ROOT, RUN, WARNINGS, environment_for
 from gausspg import checkpoints, identity, provenance
 from gausspg.tracking import read_metrics, read_status, run_folders, write_status
@@ -102,11 +103,8 @@ def with_config(folder: Path, change: Callable[[dict[str, Any]], object]) -> Non
     (folder / "provenance.json").write_text(json.dumps(record))
 
 
-def reproduce(folder: Path, root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(ROOT / "src" / "reproduce.py"), str(folder), *arguments],
-        env=environment_for(root), capture_output=True, text=True,
-    )  # fmt: skip
+def reproduce(folder: Path, root: Path, *arguments: str) -> warm.Ended:
+    return warm.run([ROOT / "src" / "reproduce.py", folder, *arguments], environment_for(root))
 
 
 @pytest.mark.parametrize(

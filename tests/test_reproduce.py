@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+import warm
 from cli import ROOT, WARNINGS, environment_for
 from gausspg import comparison, identity, provenance, records
 from gausspg.tracking import artifact_file, read_status, write_status
@@ -35,11 +36,8 @@ def copy(root: Root, tmp_path: Path) -> Path:
     return Path(shutil.copytree(root.runs()[0], tmp_path / "received"))
 
 
-def reproduce(root: Root, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(ROOT / "src" / "reproduce.py"), *arguments],
-        env=environment_for(root.folder), capture_output=True, text=True,
-    )  # fmt: skip
+def reproduce(root: Root, *arguments: str) -> warm.Ended:
+    return warm.run([ROOT / "src" / "reproduce.py", *arguments], environment_for(root.folder))
 
 
 def alter(path: Path, change: Callable[[Any], None]) -> None:

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import warm
 from cli import ROOT, WARNINGS, environment_for
 from gausspg import imported, shared
 from gausspg.agent import load as load_agent
@@ -67,11 +66,8 @@ def copy(given: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(given, tmp_path / "copy"))
 
 
-def command(program: str, root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(ROOT / "src" / program), *arguments],
-        env=environment_for(root), capture_output=True, text=True,
-    )  # fmt: skip
+def command(program: str, root: Path, *arguments: str) -> warm.Ended:
+    return warm.run([ROOT / "src" / program, *arguments], environment_for(root))
 
 
 def take_in(folder: Path, root: Path) -> imported.Imported:

@@ -1,25 +1,23 @@
 """`src/measure_gradients.py` as its users type it: what it records, prints and refuses."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from cli import ROOT, SECONDS, WARNINGS, environment_for
+import warm
+from cli import ROOT, RUN, WARNINGS, environment_for
 from gausspg.tracking import artifact_file, default_uri, find_runs, metric_history
 
 pytestmark = WARNINGS
 
 
-def command(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(ROOT / "src" / "measure_gradients.py"), *arguments],
-        cwd=root, env=environment_for(root), capture_output=True, text=True, timeout=SECONDS,
-        check=False,
-    )  # fmt: skip
+def command(root: Path, *arguments: str) -> warm.Ended:
+    return warm.run(
+        [ROOT / "src" / "measure_gradients.py", *arguments], environment_for(root), root
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,16 +104,12 @@ def test_what_cannot_work_is_refused_before_anything_is_recorded(tmp_path, argum
 
 
 def test_the_policy_of_a_recorded_run_is_measured(tmp_path):
-    trained = subprocess.run(
-        [
-            sys.executable, str(ROOT / "src" / "run.py"), "env=pendulum", "learner=replay",
-            "estimator=reparameterised", "policy.hidden=[8]", "learner.critic_hidden=[8]",
-            "steps=400", "learner.warmup_steps=100", "video.frames=0", "evaluation.episodes=1",
-            "evaluation.final_episodes=1", "evaluation.interval=400",
-        ],
-        cwd=tmp_path, env=environment_for(tmp_path), capture_output=True, text=True,
-        timeout=SECONDS, check=False,
-    )  # fmt: skip
+    words = [
+        "env=pendulum", "learner=replay", "estimator=reparameterised", "policy.hidden=[8]",
+        "learner.critic_hidden=[8]", "steps=400", "learner.warmup_steps=100", "video.frames=0",
+        "evaluation.episodes=1", "evaluation.final_episodes=1", "evaluation.interval=400",
+    ]  # fmt: skip
+    trained = warm.run([RUN, *words], environment_for(tmp_path), tmp_path)
     assert trained.returncode == 0, trained.stderr
     run_id = trained.stdout.split("run id: ")[1].split()[0]
     (folder,) = (path.parent for path in (tmp_path / "runs").glob("*/checkpoint.pt"))
