@@ -63,6 +63,7 @@ COMMANDS = {
     ),
 }  # fmt: skip
 ENDLESS = {"interrupted", "terminated"}
+ANEW = {"single", "smoke"}
 
 
 class Commands(dict[str, Command]):
@@ -72,7 +73,10 @@ class Commands(dict[str, Command]):
         self.root = folder / "root"
         self.uri = f"sqlite:///{self.root / 'runs' / 'mlflow.db'}"
         super().__init__(
-            {name: Command(folder / name, self.root, *args) for name, args in COMMANDS.items()}
+            {
+                name: Command(folder / name, self.root, *args, anew=name in ANEW)
+                for name, args in COMMANDS.items()
+            }
         )
         self.pool = ThreadPoolExecutor(2)
         self._ends = {

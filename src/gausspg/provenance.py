@@ -92,7 +92,9 @@ def without_credentials(command: str) -> str:
 @cache
 def packages() -> dict[str, str]:
     """Return the versions of everything that is installed."""
-    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    # Each is read once; `version` would read the same file again.
+    every = (one.metadata for one in importlib.metadata.distributions())
+    found = {one["Name"]: one["Version"] for one in every}
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
