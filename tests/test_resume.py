@@ -1,12 +1,15 @@
 """A run that was stopped anywhere goes on as if it had not been."""
 
+import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
-from composing import SMALL, Run, equal, run_of
+from composing import SMALL, Run, equal, run_from, settings_of
 from gausspg import checkpoints
+from gausspg.settings import Settings
 
 SHORT = (
     *SMALL,
@@ -17,19 +20,22 @@ SHORT = (
     "evaluation.episodes=1",
     "evaluation.final_episodes=2",
 )
+# Some end in every segment, and evaluations take no longer than the training.
+BRIEF = "+env.kwargs.max_episode_steps=12"
 REPLAY = ("learner=replay", "learner.warmup_steps=8", "learner.minibatch_rows=8")
 KINDS = [
-    ("env=pendulum", "variance=learned", "learner.epochs=2"),
+    ("env=pendulum", "variance=learned", "learner.epochs=2", BRIEF),
     ("env=cartpole", "learner.epochs=2"),
-    ("env=lunar_lander_continuous", "variance=full", "squash=tanh"),
-    ("env=bipedal_walker", "variance=learned_global"),
+    ("env=lunar_lander_continuous", "variance=full", "squash=tanh", BRIEF),
+    ("env=bipedal_walker", "variance=learned_global", BRIEF),
     ("env=pendulum_torch", "estimator=reparameterised", "learner=on_policy",
-     "estimator.through=dynamics", "estimator.horizon=2"),
-    ("env=pendulum", *REPLAY),
-    ("env=pendulum", "estimator=reparameterised", *REPLAY[1:], "learner.updates_per_step=0.37"),
-    ("diagnostics=gradients", "env=pendulum", *REPLAY, "diagnostics.interval=3"),
+     "estimator.through=dynamics", "estimator.horizon=2", "evaluation.interval=96"),
+    ("env=pendulum", *REPLAY, BRIEF),
+    ("env=pendulum", "estimator=reparameterised", *REPLAY[1:], "learner.updates_per_step=0.37",
+     BRIEF),
+    ("diagnostics=gradients", "env=pendulum", *REPLAY, "diagnostics.interval=3", BRIEF),
     ("diagnostics=gradients", "env=pendulum", "learner.critic=action_value", "learner.epochs=1",
-     "diagnostics.interval=3"),
+     "diagnostics.interval=3", BRIEF),
 ]  # fmt: skip
 
 Record = list[tuple[int, dict[str, float]]]
@@ -42,15 +48,25 @@ def timeless(record: Record) -> Record:
     ]
 
 
-def stopped(folder: Path, after: int, *words: str) -> Record:
+@cache
+def settings(words: tuple[str, ...]) -> Settings:
+    return settings_of(*SHORT, *words)
+
+
+def untrained(words: tuple[str, ...]) -> Run:
+    return run_from(settings(words))
+
+
+def stopped(folder: Path, after: int, words: tuple[str, ...]) -> None:
     """Train until `after` pairs have been told, and go no further."""
-    run = run_of(*SHORT, *words).trainer(folder).run()
-    return [next(run) for _ in range(after)]
+    run = untrained(words).trainer(folder).run()
+    for _ in range(after):
+        next(run)
 
 
-def resumed(folder: Path, *words: str) -> tuple[Run, int, Record]:
+def resumed(folder: Path, words: tuple[str, ...]) -> tuple[Run, int, Record]:
     """Return the run that went on, the number of pairs it left out, and the rest of them."""
-    run = run_of(*SHORT, *words)
+    run = untrained(words)
     trainer = run.trainer(folder)
     trainer.resume()
     told = trainer.told
@@ -61,46 +77,48 @@ def resumed(folder: Path, *words: str) -> tuple[Run, int, Record]:
 def test_stopped_anywhere_it_goes_on_to_the_same_bits(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    whole = run_of(*SHORT, *words)
-    record = list(whole.trainer(tmp_path / "whole").run())
-    final = checkpoints.load(tmp_path / "whole" / "final.pt")
+    whole, record = untrained(words), []
+    for pair in whole.trainer(tmp_path / "whole").run():
+        record.append(pair)
+        if len(record) % 2:
+            # What one that is killed at this moment would leave.
+            shutil.copytree(tmp_path / "whole", tmp_path / str(len(record)))
+    final, best = (checkpoints.load(tmp_path / "whole" / name) for name in ("final.pt", "best.pt"))
     for after in range(1, len(record) + 1, 2):
         folder = tmp_path / str(after)
-        before = stopped(folder, after, *words)
-        run, told, rest = resumed(folder, *words)
+        run, told, rest = resumed(folder, words)
         assert told <= after
-        assert timeless(before[:told] + rest) == timeless(record)
+        assert timeless(rest) == timeless(record[told:])
         assert equal(run.learner.state_dict(), whole.learner.state_dict())
         assert equal(checkpoints.load(folder / "final.pt"), final)
-        best = checkpoints.load(folder / "best.pt")
-        assert equal(best, checkpoints.load(tmp_path / "whole" / "best.pt"))
+        assert equal(checkpoints.load(folder / "best.pt"), best)
 
 
 def test_without_the_learners_state_it_would_not(tmp_path: Path) -> None:
     words = KINDS[0]
-    record = list(run_of(*SHORT, *words).trainer(tmp_path / "whole").run())
-    stopped(tmp_path / "cut", 6, *words)
+    record = list(untrained(words).trainer(tmp_path / "whole").run())
+    stopped(tmp_path / "cut", 6, words)
     path = tmp_path / "cut" / "checkpoint.pt"
     state = checkpoints.load(path)
     moments = state["learner"]["optimiser"]["state"][0]
     moments["exp_avg"] = torch.zeros_like(moments["exp_avg"])
     checkpoints.save(path, state)
-    _, told, rest = resumed(tmp_path / "cut", *words)
+    _, told, rest = resumed(tmp_path / "cut", words)
     assert timeless(rest) != timeless(record[told:])
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "empty"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage: str, tmp_path: Path) -> None:
     words = KINDS[0]
-    record = list(run_of(*SHORT, *words).trainer(tmp_path / "whole").run())
-    stopped(tmp_path / "cut", 10, *words)
+    record = list(untrained(words).trainer(tmp_path / "whole").run())
+    stopped(tmp_path / "cut", 10, words)
     path = tmp_path / "cut" / "checkpoint.pt"
     content = path.read_bytes()
     if damage == "missing":
         path.unlink()
     else:
         path.write_bytes(content[: len(content) // 2 if damage == "truncated" else 0])
-    run = run_of(*SHORT, *words)
+    run = untrained(words)
     trainer = run.trainer(tmp_path / "cut")
     problem = trainer.resume()
     assert problem is not None
@@ -112,7 +130,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage: str, tmp_path
 
 
 def test_only_the_last_two_are_kept(tmp_path: Path) -> None:
-    list(run_of(*SHORT, *KINDS[0]).trainer(tmp_path).run())
+    list(untrained(KINDS[0]).trainer(tmp_path).run())
     kept = sorted(path.name for path in tmp_path.glob("checkpoint*"))
     assert kept == ["checkpoint.previous.pt", "checkpoint.pt"]
     steps = [checkpoints.load(tmp_path / name)["step"] for name in kept]
@@ -120,13 +138,13 @@ def test_only_the_last_two_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
-    words = (*SHORT, *KINDS[0])
-    next(run_of(*words).trainer(tmp_path, "one").run())
+    words = KINDS[0]
+    next(untrained(words).trainer(tmp_path, "one").run())
     with pytest.raises(ValueError, match=r"is of another configuration.*existing=rerun"):
-        run_of(*words).trainer(tmp_path, "other").resume()
+        untrained(words).trainer(tmp_path, "other").resume()
 
 
 def test_nothing_to_resume_from_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no checkpoint in .* can be read") as caught:
-        run_of(*SHORT, *KINDS[0]).trainer(tmp_path).resume()
+        untrained(KINDS[0]).trainer(tmp_path).resume()
     assert "\n" not in str(caught.value)
