@@ -178,6 +178,7 @@ class TestRefusals:
             ),
             ("variance=full squash=clip_mass", "have no closed form"),
             ("-m variance=fixed,nope", "'variance/nope'"),
+            ("-m hydra/launcher=joblib variance=fixed,nope", "'variance/nope'"),
             ("-m variance=fixed,full squash=clip,clip_mass", "have no closed form"),
             ("-m gamma=0.9,1.5", r"gamma=1\.5: "),
             ("tracking.uri=sqlite:////proc/nope/mlflow.db", "/proc/nope/mlflow.db cannot be open"),
