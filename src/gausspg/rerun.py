@@ -3,6 +3,7 @@
 Run as a process of its own, with the source of whichever commit is first on the path.
 """
 
+import gc
 import sys
 from pathlib import Path
 
@@ -36,4 +37,6 @@ def main(config_file: str, folder: str) -> int:
 
 
 if __name__ == "__main__":
+    # To search all that was imported for garbage, once more at the very end, would take 0.5 s.
+    gc.freeze()
     sys.exit(main(*sys.argv[1:]))
