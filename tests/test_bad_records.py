@@ -14,7 +14,7 @@ import yaml
 
 import warm
 from cli import ROOT, RUN, WARNINGS, environment_for
-from gausspg import checkpoints, identity, provenance
+from gausspg import checkpoints, identity, provenance, rerun
 from gausspg.tracking import read_metrics, read_status, run_folders, write_status
 from interruption import KINDS, Root
 
@@ -119,14 +119,29 @@ def reproduce(folder: Path, root: Path, *arguments: str) -> warm.Ended:
     ],
 )
 def test_a_configuration_of_a_newer_version_is_one_line(
-    change: Callable[[dict[str, Any]], object], message: str, root: Root, tmp_path: Path
+    change: Callable[[dict[str, Any]], object],
+    message: str,
+    root: Root,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = Path(shutil.copytree(runs(root)[1], tmp_path / "newer"))
     with_config(folder, change)
     before = content(folder)
+    assert rerun.main(str(folder / "config.yaml"), str(tmp_path / "again")) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert content(folder) == before
+
+
+def test_nor_is_it_reproduced(root: Root, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(runs(root)[1], tmp_path / "newer"))
+    with_config(folder, lambda config: config["learner"].update(patience=3))
+    before = content(folder)
     done = reproduce(folder, tmp_path, "--source", "present")
     assert done.returncode == 2
-    assert message in done.stderr
+    assert "learner.patience is unknown" in done.stderr
     assert done.stderr.count("\n") == 1
     assert content(folder) == before
 

@@ -13,7 +13,7 @@ import yaml
 
 import warm
 from cli import ROOT, WARNINGS, environment_for
-from gausspg import comparison, identity, provenance, records
+from gausspg import comparison, identity, provenance, records, rerun
 from gausspg.tracking import artifact_file, read_status, write_status
 from interruption import KINDS, Root
 
@@ -104,16 +104,31 @@ def test_other_versions_are_refused_unless_told(root: Root, copy: Path) -> None:
     assert reproduce(root, str(copy), "--anyway").returncode == 0
 
 
-@pytest.mark.parametrize("target", ["numpy.load", "builtins.open", "torch.load"])
-def test_a_stored_configuration_runs_no_code(root: Root, copy: Path, target: str) -> None:
-    config = yaml.safe_load((copy / "config.yaml").read_text())
+def naming(target: str, copy: Path) -> dict[str, Any]:
+    """Return the recorded configuration with something else for an environment."""
+    config: dict[str, Any] = yaml.safe_load((copy / "config.yaml").read_text())
     config["env"] = {"_target_": target, "file": str(copy / "opened"), "mode": "w"}
     (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    return config
+
+
+@pytest.mark.parametrize("target", ["numpy.load", "builtins.open", "torch.load"])
+def test_a_stored_configuration_runs_no_code(
+    copy: Path, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    naming(target, copy)
+    assert rerun.main(str(copy / "config.yaml"), str(copy / "run")) == 2
+    assert target in capsys.readouterr().err
+    assert not (copy / "opened").exists()
+
+
+def test_nor_does_one_that_is_reproduced(root: Root, copy: Path) -> None:
+    config = naming("builtins.open", copy)
     alter(copy / "provenance.json", lambda p: p["identity"].update(
         config=identity.config_hash(config)))  # fmt: skip
     done = reproduce(root, str(copy), "--source", "present")
     assert done.returncode == 2
-    assert target in done.stderr
+    assert "builtins.open" in done.stderr
     assert not (copy / "opened").exists()
 
 

@@ -30,6 +30,8 @@ IMPORTS = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "pandas", "pytest",
     "scipy.stats",
 )  # fmt: skip
+# What imports add to this is seen, and so added to the environment of every command.
+_OWN = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHASHSEED", "TMPDIR")
 Ended = subprocess.CompletedProcess[str]
 WITHOUT = sys.platform != "linux"
 """Elsewhere a process that has imported them may not be forked; there all start anew."""
@@ -83,7 +85,8 @@ class _Server:
                 [sys.executable, str(Path(__file__).with_name("warm_server.py")),
                  str(asked.fileno()), json.dumps(IMPORTS)],
                 pass_fds=[asked.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE)},
+                env={name: os.environ[name] for name in _OWN if name in os.environ}
+                | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE)},
             )  # fmt: skip
         atexit.register(self._end)
 

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cli import ROOT, WARNINGS, Command, environment_for
+import warm
+from cli import ROOT, WARNINGS, environment_for
 from gausspg.tracking import artifact_file, find_runs
+from interruption import Root
 
 pytestmark = WARNINGS
 
@@ -17,8 +19,15 @@ FIGURES = {
 
 
 def analyse(program: str, root: Path, *arguments: str) -> str:
+    done = warm.run([ROOT / "analysis" / program, *arguments], environment_for(root))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def make_figures(root: Path, *arguments: str) -> str:
+    """Make them as a user does, by a Python that has yet to import everything."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "analysis" / program), *arguments],
+        [sys.executable, str(ROOT / "analysis" / "make_figures.py"), *arguments],
         env=environment_for(root), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -27,9 +36,11 @@ def analyse(program: str, root: Path, *arguments: str) -> str:
 
 def test_a_sweep_becomes_figures_and_a_report(tmp_path: Path) -> None:
     root, out = tmp_path / "root", tmp_path / "out"
-    sweep = Command(tmp_path / "sweep", root, "+sweep=smoke")
+    half = ("steps=8192", "evaluation.interval=2048", "checkpoint_interval=4096")
+    kept = Root(root)
+    sweep = kept.command("+sweep=smoke", *half)
     assert sweep.run() == 0, sweep.err
-    said = analyse("make_figures.py", root, "smoke", "--store", "--out", str(out))
+    said = make_figures(root, "smoke", "--store", "--out", str(out))
     assert "smoke: 4 runs, 2 cells" in said
     assert "not drawn" not in said, "every figure of trainings is fed"
     manifest = json.loads((out / "smoke" / "manifest.json").read_text())
@@ -37,11 +48,10 @@ def test_a_sweep_becomes_figures_and_a_report(tmp_path: Path) -> None:
         FIGURES
     )
     assert manifest["gaps"] == []
-    assert manifest["commands"] == ["python src/run.py +sweep=smoke"]
-    uri = f"sqlite:///{root / 'runs' / 'mlflow.db'}"
-    runs = find_runs(uri, "smoke", parents=True)
+    assert manifest["commands"] == [" ".join(["python src/run.py +sweep=smoke", *half])]
+    runs = find_runs(kept.uri, "smoke", parents=True)
     parent = runs.loc[runs["parent_run_id"].isna(), "run_id"].item()
-    assert artifact_file(uri, parent, "figures/effects.png").is_file()
+    assert artifact_file(kept.uri, parent, "figures/effects.png").is_file()
     analyse("export.py", root, "smoke", "--out", str(tmp_path / "data"))
     assert (tmp_path / "data" / "smoke" / "manifest.json").is_file()
     analyse("report.py", root, "smoke", "--store", "--out", str(out))
