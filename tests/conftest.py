@@ -27,6 +27,20 @@ CONF = Path(__file__).parents[1] / "conf"
 REFUSED_PAIRS = {("full", "clip_mass"), ("full_global", "clip_mass")}
 
 
+# In this order, before all others, so that no process is left alone with one of them at the end.
+LONGEST = (
+    "test_run", "test_existing", "test_reproduce", "test_sweeps", "test_make_figures", "test_share",
+    "test_style", "test_resume", "test_replay", "test_chain", "test_command", "test_bad_records",
+    "test_measurements", "test_trainer", "test_conf", "test_report",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 def _load(axis, word):
     node = OmegaConf.to_container(OmegaConf.load(CONF / axis / f"{word}.yaml"))
     return node.get(axis, node)  # a global package names its axis inside
