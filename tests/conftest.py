@@ -1,6 +1,7 @@
 """The words of `conf/`, parts built from them, and distances in standard errors."""
 
 import signal
+from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def _load(axis, word):
     return node.get(axis, node)  # a global package names its axis inside
 
 
+@cache  # For each of 2600 tests anew it would be half a minute, in every process.
 def _words(axis, key="_target_"):
     found = sorted(path.stem for path in (CONF / axis).glob("*.yaml"))
     return [word for word in found if key in _load(axis, word)]

@@ -226,11 +226,13 @@ def test_completion_offers_the_words_and_imports_nothing_heavy(tmp_path: Path) -
 
 
 LATE = """
-import importlib, json, sys
+import gc, importlib, json, sys
+gc.disable()
 from gausspg import launch, worker
 for name in worker.PRELOAD:
     importlib.import_module(name)
 before = set(sys.modules)
+gc.freeze()
 launch.launch_one(*json.loads(sys.argv[1]), ["python", "src/run.py"])
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
