@@ -34,6 +34,8 @@ SHORT = (
     *SMALL, "learner.rollout_steps=4", "steps=1600", "checkpoint_interval=160",
     "evaluation.interval=400", "evaluation.episodes=1", "evaluation.final_episodes=2",
     "video.frames=0", "env=pendulum",
+    # Of 200 an evaluation takes as long as the training.
+    "+env.kwargs.max_episode_steps=20",
 )  # fmt: skip
 KINDS = {
     "on_policy": (*SHORT, "learner.epochs=2"),
