@@ -27,7 +27,6 @@ from interruption import KINDS, Root, differences, kill_and_go_on
 
 pytestmark = WARNINGS
 
-# About 2 s of training each.
 SWEEP = (*KINDS["on_policy"], "steps=160", "sweep_name=again", "jobs=2", "seed=0,1")
 
 
