@@ -39,6 +39,11 @@ def main() -> int:
         return 2
     if not _composed:
         return 0
+    from gausspg import preload
+    from gausspg.jobs import prepare
+
+    if len(_composed) > 1:
+        prepare(preload.MEASURING)
     from gausspg.laboratory.session import run
 
     return run(_composed, command=["python", "src/measure_gradients.py", *sys.argv[1:]])

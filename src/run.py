@@ -112,6 +112,13 @@ def main() -> int:
         return 2
     if not _composed:
         return 0
+    from gausspg import preload
+    from gausspg.jobs import prepare
+    from gausspg.labels import of_sweep
+
+    if of_sweep(_composed):
+        # Before torch is imported here: what the server of the jobs imports takes as long.
+        prepare(preload.TRAINING)
     from gausspg.launch import launch
 
     return launch(_composed, command=["python", "src/run.py", *sys.argv[1:]])

@@ -1,6 +1,5 @@
 """The words of `conf/`, parts built from them, and distances in standard errors."""
 
-import os
 import signal
 from functools import cache
 from itertools import pairwise, product
@@ -41,11 +40,6 @@ def pytest_collection_modifyitems(items):
     """Begin with the files that take longest."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
-
-
-def pytest_xdist_auto_num_workers(config):
-    """Return one more than there are cores: who tests a command waits for it, much of the time."""
-    return len(os.sched_getaffinity(0)) + 1 if config.option.numprocesses == "auto" else None
 
 
 def _load(axis, word):

@@ -119,10 +119,10 @@ def meet_no_store(root: Path) -> int:
     """Let 8 jobs open a store that is not there; return how many are recorded as finished."""
     import job_targets
     from gausspg.jobs import Job, run_jobs
-    from gausspg.tracking import PRELOAD
+    from gausspg.preload import TRACKING
 
     jobs = [Job(index, f"run {index}", str(root)) for index in range(8)]
-    run_jobs(jobs, job_targets.open_fresh_store, 8, PRELOAD)
+    run_jobs(jobs, job_targets.open_fresh_store, 8, TRACKING)
     runs = find_runs(f"sqlite:///{root / 'mlflow.db'}")
     return int((runs["status"] == "FINISHED").sum())
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from gausspg.jobs import Event, Job, Outcome, Result, run_jobs
-from gausspg.tracking import PRELOAD
+from gausspg.preload import TRACKING
 
 TESTS = Path(__file__).parent
 # One fork server serves the whole test process, and the first call decides what it imports.
-MODULES = (*PRELOAD, "pytest")
+MODULES = (*TRACKING, "pytest")
 
 
 @pytest.fixture(autouse=True)

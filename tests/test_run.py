@@ -228,8 +228,8 @@ def test_completion_offers_the_words_and_imports_nothing_heavy(tmp_path: Path) -
 LATE = """
 import gc, importlib, json, sys
 gc.disable()
-from gausspg import launch, worker
-for name in worker.PRELOAD:
+from gausspg import launch, preload
+for name in preload.TRAINING:
     importlib.import_module(name)
 before = set(sys.modules)
 gc.freeze()

@@ -22,11 +22,11 @@ from pathlib import Path
 from select import select
 from typing import IO
 
-from gausspg import worker
+from gausspg import preload
 
 SOURCE = Path(__file__).parents[1] / "src"
 IMPORTS = (
-    *worker.PRELOAD, "gausspg.launch", "gausspg.laboratory.session", "gymnasium.envs.box2d",
+    *preload.TRAINING, "gausspg.launch", "gausspg.laboratory.session", "gymnasium.envs.box2d",
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "pandas", "pytest",
     "scipy.stats",
 )  # fmt: skip

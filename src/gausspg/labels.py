@@ -64,6 +64,11 @@ def _needed(
     return names
 
 
+def of_sweep(composed: Sequence[Composed]) -> bool:
+    """Tell whether jobs that were composed are a sweep, with a table, be it of one job."""
+    return len(composed) > 1 or "sweep" in composed[0][1]
+
+
 def parameters(config: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
     """Return what is shown of a run beside its results: its words and its settings, flat."""
     return dict(words) | flatten(config, skip=set(words))

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gausspg import existing, home, provenance, recording, worker
+from gausspg import existing, home, preload, provenance, recording, worker
 from gausspg.build import SettingsError
 from gausspg.identity import Identity, identify
-from gausspg.jobs import Event, Job, Outcome, Result, Started, cores, prepare, run_jobs
-from gausspg.labels import Composed, varying
+from gausspg.jobs import Event, Job, Outcome, Result, Started, cores, run_jobs
+from gausspg.labels import Composed, of_sweep, varying
 from gausspg.outcomes import set_right
 from gausspg.progress import Progress, display, summary_table
 from gausspg.settings import Settings, check
@@ -54,9 +54,7 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
     gc.disable()
     try:
         settings = _check_all(composed)
-        is_sweep = len(composed) > 1 or "sweep" in composed[0][1]
-        if is_sweep:
-            prepare(worker.PRELOAD)
+        is_sweep = of_sweep(composed)
         store = recording.store_of(settings[0].tracking)
         typed = provenance.without_credentials(shlex.join(command))
         wanted = _look_up(composed, settings[0].existing, store, typed, alone=not is_sweep)
@@ -291,7 +289,7 @@ class _Sweep:
                 elif event.kind == "ended":
                     view.finished(event.job.index, event.value)
 
-            outcome = run_jobs(jobs, worker.run_job, self._workers, worker.PRELOAD, on_event)
+            outcome = run_jobs(jobs, worker.run_job, self._workers, preload.TRAINING, on_event)
         set_right(self._store, outcome.results)
         for result in outcome.results:
             results[result.job.index] = result

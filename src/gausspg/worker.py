@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 
-from gausspg import existing, factory, records, shared, tracking, trainer, video
+from gausspg import existing, factory, records, shared, trainer, video
 from gausspg.assembly import Assembled, assemble
 from gausspg.identity import Identity
 from gausspg.jobs.child import Job, Report, Started
@@ -23,15 +23,6 @@ from gausspg.settings import Settings, check
 from gausspg.streams import Streams
 from gausspg.tracking import ORIGIN, Recorder, Store, StoreError, read_metrics, write_whole
 from gausspg.trainer import Trainer
-
-PRELOAD = (
-    *tracking.PRELOAD,
-    "hydra",
-    # 1 s: torch imports them only when it is made deterministic and with the first optimiser.
-    "torch._inductor.config",
-    "torch._dynamo",
-    "gausspg.worker",
-)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from gausspg.jobs import Job, run_jobs
+from gausspg.preload import TRACKING
 from gausspg.termination import Terminated, terminate_as_exception
 from gausspg.tracking import (
-    PRELOAD,
     Recorder,
     Store,
     StoreError,
@@ -169,7 +169,7 @@ def test_the_parent_sets_a_killed_child_right(
             os.kill(read_status(tmp_path)["pid"], signal.SIGKILL)
 
     work = [Job(0, "victim", (store, tmp_path))]
-    outcome = run_jobs(work, job_targets.record, 1, (*PRELOAD, "pytest"), kill)
+    outcome = run_jobs(work, job_targets.record, 1, (*TRACKING, "pytest"), kill)
     result = outcome.results[0]
     assert result.status == "KILLED"
     assert result.run_id is not None

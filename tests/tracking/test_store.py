@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gausspg.jobs import Job, run_jobs
-from gausspg.tracking import PRELOAD, Store, StoreError, default_uri, find_runs, open_store
+from gausspg.preload import TRACKING
+from gausspg.tracking import Store, StoreError, default_uri, find_runs, open_store
 from gausspg.tracking.client import connect
 
 
@@ -38,7 +39,7 @@ def test_eight_processes_meet_a_store_that_does_not_exist(
     import job_targets
 
     work = [Job(index, f"run {index}", str(tmp_path)) for index in range(8)]
-    outcome = run_jobs(work, job_targets.open_fresh_store, 8, (*PRELOAD, "pytest"))
+    outcome = run_jobs(work, job_targets.open_fresh_store, 8, (*TRACKING, "pytest"))
     assert [result.error for result in outcome.results] == [None] * 8
     stores = {result.value for result in outcome.results}
     assert len(stores) == 1

@@ -13,9 +13,9 @@ import pandas as pd
 import torch
 import yaml
 
-from gausspg import home, tracking
+from gausspg import home, preload
 from gausspg.build import SettingsError
-from gausspg.jobs import Event, Job, Outcome, Report, Started, cores, prepare, run_jobs
+from gausspg.jobs import Event, Job, Outcome, Report, Started, cores, run_jobs
 from gausspg.labels import Composed, parameters, varying
 from gausspg.laboratory import findings
 from gausspg.laboratory.measure import measure
@@ -35,7 +35,6 @@ from gausspg.tracking import (
     sweep_tags,
 )
 
-PRELOAD = (*tracking.PRELOAD, "gausspg.laboratory.session")
 _AXES = ("problem", "policy", "variance", "squash", "estimator")
 _BROUGHT = ("policy", "squash", "variance", "estimator", "problem")
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -78,9 +77,6 @@ class Request:
 
 def run(composed: Sequence[Composed], command: Sequence[str]) -> int:
     """Check all configurations, then measure, record and tabulate; return the exit status."""
-    if len(composed) > 1:
-        # Its imports overlap with the checks.
-        prepare(PRELOAD)
     try:
         settings = [check(config) for config, _ in composed]
         for one in settings:
@@ -211,7 +207,7 @@ class _Sweep:
                 end = "\n" if ended == len(jobs) else "\r"
                 print(f"{ended} of {len(jobs)} measured", end=end, file=sys.stderr, flush=True)
 
-        outcome = run_jobs(jobs, run_job, self._workers, PRELOAD, on_event)
+        outcome = run_jobs(jobs, run_job, self._workers, preload.MEASURING, on_event)
         set_right(self._store, outcome.results)
         return outcome
 

@@ -3,7 +3,7 @@
 Importing it does not import mlflow; using it does.
 """
 
-from gausspg.tracking.client import PRELOAD, StoreError
+from gausspg.tracking.client import StoreError
 from gausspg.tracking.delivery import deliver, undelivered
 from gausspg.tracking.folder import (
     ORIGIN,
@@ -39,7 +39,6 @@ from gausspg.tracking.sweep import SweepRecorder, sweep_tags
 
 __all__ = [
     "ORIGIN",
-    "PRELOAD",
     "RUN_COLUMNS",
     "VANISHED",
     "Recorder",

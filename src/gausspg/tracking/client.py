@@ -29,17 +29,6 @@ _DEFAULTS = {
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
-PRELOAD = (
-    "gausspg.tracking",
-    "mlflow",
-    "mlflow.tracking",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.store.artifact.local_artifact_repo",
-    "alembic.command",
-    "alembic.config",
-)
-"""What a fork server imports so that a child's first run costs no import."""
-
 
 class StoreError(RuntimeError):
     """The tracking store cannot be used. One line: what was asked, what follows, what to do."""
