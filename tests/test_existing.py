@@ -217,7 +217,8 @@ def test_the_last_finished_run_counts() -> None:
 def test_the_message_says_what_changed(tmp_path: Path) -> None:
     def why(mine: Identity, *found: Existing, steps: int = 5, command: str = "run") -> str | None:
         config = {"steps": steps, "seed": 0, "learner": {"lr": 0.1, "sizes": (3,)}, "jobs": 9}
-        return existing.why_anew((config, {"env": "e"}), mine, command, found)
+        (told,) = existing.why_anew([((config, {"env": "e"}), mine)], command, found)
+        return told
 
     mine = Identity("c", "s2", "e")
     assert why(mine, known("finished")) == "source"

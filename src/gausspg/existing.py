@@ -1,10 +1,10 @@
 """The runs that are recorded already: which of them are the ones asked for, and how they stand."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gausspg.build import SettingsError
 from gausspg.identity import Identity, counted
@@ -144,40 +144,56 @@ def action(rule: Rule, alone: bool, known: Existing | None) -> Action:
 
 
 def why_anew(
-    composed: Composed, identity: Identity, command: str, found: Sequence[Existing]
-) -> str | None:
-    """Say what differs between a run that is asked for and the last one recorded of the same.
+    asked: Sequence[tuple[Composed, Identity]], command: str, found: Sequence[Existing]
+) -> list[str | None]:
+    """Say, of each run that is asked for, what differs from the last one recorded of the same.
 
     The same is one of the same configuration; else the most similar one of the same command, whose
     settings have changed under it.
 
     Args:
-        composed: resolved configuration and words of the run that is asked for.
-        identity: that it has.
+        asked: resolved configuration and words of each, and the identity it has.
         command: as it is recorded.
         found: recorded runs, oldest first.
     """
+    known = {run.identity.config for run in found}
+    # Read once for all of them, and only where it is needed.
+    unknown = any(identity.config not in known for _, identity in asked)
+    former = list(_of_command(command, found)) if unknown else []
+    return [
+        _why_anew(identity, found)
+        if identity.config in known
+        else _changed_settings(composed, identity, former)
+        for composed, identity in asked
+    ]
+
+
+def _why_anew(identity: Identity, found: Sequence[Existing]) -> str | None:
     alike = [run for run in found if run.identity.config == identity.config]
-    if not alike:
-        return _changed_settings(composed, identity, command, found)
     if any(run.identity == identity for run in alike):
         return None
     return " and ".join(identity.differs_in(alike[-1].identity))
 
 
+def _of_command(
+    command: str, found: Sequence[Existing]
+) -> Iterator[tuple[Identity, dict[str, Any]]]:
+    """Yield identity and parameters of the last runs that a command made."""
+    for run in found[-_LOOKED_AT:]:
+        described = read_description(run.folder)
+        if described.get("tags", {}).get("command") == command:
+            yield run.identity, counted(described["params"])
+
+
 def _changed_settings(
-    composed: Composed, identity: Identity, command: str, found: Sequence[Existing]
+    composed: Composed, identity: Identity, former: Sequence[tuple[Identity, Mapping[str, Any]]]
 ) -> str | None:
     config, words = composed
     # As a file keeps them: tuples become lists.
     now = json.loads(json.dumps(parameters(counted(config), words)))
     fewest: list[str] = []
     others: list[str] = []
-    for run in found[-_LOOKED_AT:]:
-        described = read_description(run.folder)
-        if described.get("tags", {}).get("command") != command:
-            continue
-        before = counted(described["params"])
+    for its_identity, before in former:
         changes = [
             f"{name} {before.get(name)} -> {now.get(name)}"
             for name in sorted(before.keys() | now.keys())
@@ -185,7 +201,7 @@ def _changed_settings(
         ]
         if changes and (not fewest or len(changes) <= len(fewest)):
             fewest = changes
-            others = [name for name in identity.differs_in(run.identity) if name != "config"]
+            others = [name for name in identity.differs_in(its_identity) if name != "config"]
     if not fewest:
         return None
     more = f" and {len(fewest) - _NAMED} more" if len(fewest) > _NAMED else ""

@@ -152,11 +152,8 @@ def _look_up(
     for action, told in _TOLD.items():
         if counts[action]:
             print(f"{counts[action]} of {len(wanted)} runs {told}")
-    for reason, count in Counter(
-        existing.why_anew(one.composed, one.identity, command, found)
-        for one in wanted
-        if one.action == "train"
-    ).items():
+    anew = [(one.composed, one.identity) for one in wanted if one.action == "train"]
+    for reason, count in Counter(existing.why_anew(anew, command, found)).items():
         if reason is not None:
             print(f"{count} of {len(wanted)} runs are recorded, but {reason} changed: trained anew")
     return wanted

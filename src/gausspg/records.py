@@ -161,7 +161,7 @@ def _read(name: str, points: Points, artifact: Any) -> Record:
     if provenance["dirty"] and hashlib.sha256(patch).hexdigest() != provenance["patch_sha256"]:
         raise RecordError(f"{PATCH} of run {name} was altered: its hash is not the recorded one")
     result = _result(artifact)
-    if result.get("final_sha256") not in (None, _sha256(artifact(trainer.FINAL))):
+    if result.get("final_sha256") not in (None, shared.file_hash(artifact(trainer.FINAL))):
         raise RecordError(
             f"{trainer.FINAL} of run {name} was altered: its hash is not the recorded one"
         )
@@ -171,8 +171,8 @@ def _read(name: str, points: Points, artifact: Any) -> Record:
         raise RecordError(str(error)) from error
     if not isinstance(final["state_dict"], Mapping):
         raise TypeError(f"{trainer.FINAL} holds no parameters")
-    points_hash = result.get("points_sha256")
-    return Record(name, config, identity, provenance, patch, points, final, points_hash)
+    recorded = result.get("points_sha256")
+    return Record(name, config, identity, provenance, patch, points, final, recorded)
 
 
 def _result(artifact: Any) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def result_of(folder: Path) -> dict[str, Any]:
     return {
         "points": len(points),
         "points_sha256": points_hash(points),
-        "final_sha256": _sha256(folder / trainer.FINAL),
+        "final_sha256": shared.file_hash(folder / trainer.FINAL),
     }
 
 
@@ -205,10 +205,6 @@ def points_hash(points: Points) -> str:
 def bits(value: float) -> bytes:
     """Return the bits of a value. All NaN are alike: a store keeps no more than that it is one."""
     return struct.pack("<d", value) if value == value else b"nan"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def points_in(folder: Path) -> Points:

@@ -93,7 +93,7 @@ def to_lines(path: Path) -> bytes:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a run's folder, by name."""
-    return {path.name: _hash(path) for path in sorted(folder.iterdir())}
+    return {path.name: file_hash(path) for path in sorted(folder.iterdir())}
 
 
 def write_manifest(folder: Path, runs: Sequence[SharedRun]) -> None:
@@ -181,7 +181,7 @@ def _check(folder: Path, path: Path, expected: str) -> None:
         raise SharedError(f"{path} is missing: ask for the folder again")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise SharedError(f"{path} leads out of the folder: ask for it again, without links")
-    found = _hash(path)
+    found = file_hash(path)
     if found != expected:
         raise SharedError(
             f"{path} has hash {found[:12]} and its manifest says {str(expected)[:12]}: it was "
@@ -189,7 +189,8 @@ def _check(folder: Path, path: Path, expected: str) -> None:
         )
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
