@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 Activation = Literal["tanh", "relu", "elu", "silu"]
 
+_MINUS_ONE = torch.tensor(-1.0)
+
 
 def tanh(x: Tensor) -> Tensor:
     """Return tanh(x) = 2 sigmoid(2x) - 1 elementwise, for hidden layers.
@@ -19,9 +21,9 @@ def tanh(x: Tensor) -> Tensor:
     a squash.
     """
     doubled = 2.0 * x
-    if torch.is_grad_enabled():
-        return torch.sigmoid(doubled).mul(2.0).sub_(1.0)
-    return doubled.sigmoid_().mul_(2.0).sub_(1.0)
+    # In place where nothing will ask for it again; 2 s - 1 in one operation instead of two.
+    share = torch.sigmoid(doubled) if torch.is_grad_enabled() else doubled.sigmoid_()
+    return torch.add(_MINUS_ONE, share, alpha=2.0)
 
 
 class Tanh(nn.Module):

@@ -26,8 +26,9 @@ class GradientNoise:
             self._mean = flat
             return
         from_old = flat - self._mean
-        self._mean += from_old / self._count
-        self._scatter += float(torch.dot(from_old, flat - self._mean))
+        self._mean.add_(from_old, alpha=1.0 / self._count)
+        # The distance to the new mean is that to the old one, less its share in the move.
+        self._scatter += float(torch.dot(from_old, from_old)) * (1.0 - 1.0 / self._count)
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics by full name; empty with fewer than two gradients, or if all agree.

@@ -139,8 +139,12 @@ class OnPolicy(Learner):
             self._action_samples, streams.torch("initialisation_critic"),
         ).to(device)  # fmt: skip
         groups: list[dict[str, Any]] = [{"params": list(policy.parameters()), "lr": lr}]
-        if has_critic:
-            groups.append({"params": list(self._critic.parameters()), "lr": critic_lr or lr})
+        critic_parameters = list(self._critic.parameters())
+        if critic_lr is None:
+            # Adam's work around its work is per group.
+            groups[0]["params"] += critic_parameters
+        else:
+            groups.append({"params": critic_parameters, "lr": critic_lr})
         self._optimiser = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self._initial_lrs: list[float] = [group["lr"] for group in groups]
 
