@@ -10,6 +10,7 @@ import torch
 from omegaconf import OmegaConf
 from scipy import integrate, stats
 
+from composed_once import compose_once
 from gausspg.actions import BoxActions, to_plain
 from gausspg.build import build
 from gausspg.factory import build_policy
@@ -20,6 +21,7 @@ from gausspg.variance.base import Shape
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+compose_once()
 torch.set_num_threads(1)  # the bits of a result depend on the number of threads
 
 CONF = Path(__file__).parents[1] / "conf"
