@@ -3,8 +3,8 @@
 A command is forked before it has a thread, a file or a signal handler, and made to look like a
 Python of its own: its working directory, environment, arguments, search path and streams are those
 asked for, the file runs as `__main__`, and it leaves as the interpreter would. Where it would start
-the fork server of `multiprocessing`, which imports everything once more, it takes a fork of its own
-first state instead.
+a Python that imports everything once more (the fork server of `multiprocessing`, or a recorded run
+with the present source), it takes a fork of its own first state instead.
 """
 
 import atexit
@@ -16,10 +16,11 @@ import runpy
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import util
 from pathlib import Path
@@ -28,6 +29,8 @@ from typing import Any
 LONGEST_MESSAGE = 1 << 20
 _MANY_FDS = 8
 _FORK_SERVER = "from multiprocessing.forkserver import main"
+_RERUN = ["-P", "-m", "gausspg.rerun"]
+_PRESENT = str(Path(__file__).parents[1] / "src")
 
 Request = Mapping[str, Any]
 
@@ -95,17 +98,19 @@ def _become(request: Request, imports_set: Mapping[str, str], library: Sequence[
     program = Path(request["program"])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [str(program.parent), *filter(None, paths), *library]
-    util.spawnv_passfds = _Spare(util.spawnv_passfds)  # type: ignore[attr-defined]
+    spare = _Spare(library)
+    util.spawnv_passfds = spare.serve  # type: ignore[attr-defined]
+    subprocess.run = spare.run  # type: ignore[assignment]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv[:] = [str(program), *request["arguments"]]
     gc.enable()
-    _leave(_status(program))
+    _leave(_status(runpy.run_path, str(program)))
 
 
-def _status(program: Path) -> int:
-    """Run a file and return the status with which Python would end."""
+def _status(run: Callable[..., object], program: str) -> int:
+    """Run a file or a module and return the status with which Python would end."""
     try:
-        runpy.run_path(str(program), run_name="__main__")
+        run(program, run_name="__main__")
     except SystemExit as end:
         if isinstance(end.code, int | None):
             return end.code or 0
@@ -130,42 +135,67 @@ def _leave(status: int) -> None:
 
 
 class _Spare:
-    """A fork of this process as it is now, which waits to be a fork server of `multiprocessing`.
+    """A fork of this process as it is now, which waits to be the one Python that it starts."""
 
-    Called in place of `multiprocessing.util.spawnv_passfds`.
-    """
-
-    def __init__(self, usual: Any) -> None:
-        self._usual = usual
+    def __init__(self, library: Sequence[str]) -> None:
+        self._serve, self._run = util.spawnv_passfds, subprocess.run  # type: ignore[attr-defined]
         self._asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._pid = os.fork()
         if self._pid == 0:
             self._asking.close()
-            _wait_to_serve(asked)
+            _wait_to_be(asked, library)
         asked.close()
 
-    def __call__(self, path: bytes, arguments: Sequence[str], fds: Sequence[int]) -> int:
+    def serve(self, path: bytes, arguments: Sequence[str], fds: Sequence[int]) -> int:
+        """Be the fork server; called in place of `multiprocessing.util.spawnv_passfds`."""
         code = os.fsdecode(arguments[-1])
         if not code.startswith(_FORK_SERVER):
-            return int(self._usual(path, arguments, fds))
+            return int(self._serve(path, arguments, fds))
         held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        what = {"code": code, "fds": list(fds), "held": [int(number) for number in held],
-                "environment": dict(os.environ)}  # fmt: skip
-        socket.send_fds(self._asking, [json.dumps(what).encode()], fds)
-        self._asking.close()
+        self._ask({"code": code, "fds": list(fds), "held": [int(number) for number in held],
+                   "environment": dict(os.environ)}, fds)  # fmt: skip
         return self._pid
 
+    def run(self, command: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[Any]":
+        """Run a recorded run with the present source; called in place of `subprocess.run`."""
+        path = options.get("env", {}).get("PYTHONPATH", "").split(os.pathsep)
+        if list(command[1:4]) != _RERUN or path[0] != _PRESENT:
+            return self._run(command, **options)
+        assert options.keys() == {"env", "stderr"}
+        here, there = os.pipe()
+        self._ask({"arguments": list(command[4:]), "environment": dict(options["env"])}, [there])
+        os.close(there)
+        with os.fdopen(here, "rb") as pipe:
+            told = pipe.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return subprocess.CompletedProcess(command, status, None, told)
 
-def _wait_to_serve(asked: socket.socket) -> None:
+    def _ask(self, what: Mapping[str, Any], fds: Sequence[int]) -> None:
+        socket.send_fds(self._asking, [json.dumps(what).encode()], fds)
+        self._asking.close()
+
+
+def _wait_to_be(asked: socket.socket, library: Sequence[str]) -> None:
     message, fds, _, _ = socket.recv_fds(asked, LONGEST_MESSAGE, _MANY_FDS)
     if not message:
         os._exit(0)  # The command has ended and had no use for it.
     asked.close()
     what = json.loads(message)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_BLOCK, what["held"])
     os.environ.clear()
     os.environ.update(what["environment"])
+    if "code" in what:
+        _be_fork_server(what, fds)
+    os.dup2(fds[0], 2)
+    os.close(fds[0])
+    sys.path[:] = [*filter(None, os.environ["PYTHONPATH"].split(os.pathsep)), *library]
+    sys.argv[:] = ["-m", *what["arguments"]]
+    gc.enable()
+    _leave(_status(runpy.run_module, _RERUN[-1]))
+
+
+def _be_fork_server(what: Mapping[str, Any], fds: Sequence[int]) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, what["held"])
     # The code names descriptors by the numbers that they have in the command.
     aside = [os.dup2(fd, 512 + place) for place, fd in enumerate(fds)]
     for fd in fds:
