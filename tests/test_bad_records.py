@@ -3,8 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,8 @@ WORDS = (*KINDS["on_policy"], "steps=160", "checkpoint_interval=80")
 IN_GIT = provenance.source().commit is not None
 # No server is there: a store in a file would meet the limit as well.
 BIG = (*WORDS, "policy.hidden=[256,256]", "tracking.uri=http://127.0.0.1:9")
-# Of 1 KiB: the state of the optimiser, which the first checkpoint does not have, goes beyond it.
-BLOCKS = 500
+# The state of the optimiser, which the first checkpoint does not have, goes beyond it.
+BYTES = 500 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +49,8 @@ def content(folder: Path, *left_out: str) -> dict[str, str]:
 
 def test_a_disk_that_fills_up_in_a_checkpoint_costs_a_run_and_nothing_else(tmp_path: Path) -> None:
     root = Root(tmp_path)
-    limited = f'ulimit -f {BLOCKS}; exec "$@"'
-    done = subprocess.run(
-        ["bash", "-c", limited, "bash", sys.executable, str(RUN), *BIG],
-        env=environment_for(tmp_path), capture_output=True, text=True,
-    )  # fmt: skip
+    limited = Path(__file__).with_name("limited.py")
+    done = warm.run([limited, str(BYTES), RUN, *BIG], environment_for(tmp_path))
     assert done.returncode == 1
     told = " ".join((done.stdout + done.stderr).split())
     assert "checkpoint.pt could not be written: " in told

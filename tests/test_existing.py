@@ -143,7 +143,7 @@ def test_a_run_at_work_is_left_alone_and_a_vanished_one_set_right(tmp_path: Path
 def test_a_run_that_ends_while_it_is_asked_for_keeps_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = open_store(None, tmp_path, "tests")
+    store = open_store(Root(tmp_path).uri, tmp_path, "tests")
     run = Recorder(store, tmp_path / "runs" / "run", "run", {}, {}).__enter__()
     existing.mark(run.folder, IDENTITY)
 

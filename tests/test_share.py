@@ -180,7 +180,7 @@ class TestAgain:
     def test_killed_half_way_it_completes(
         self, moment: str, call: int, given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        calls, real = [0], getattr(imported, moment)
+        root, calls, real = Root(tmp_path), [0], getattr(imported, moment)
 
         def dies(*arguments: Any) -> Any:
             calls[0] += 1
@@ -194,8 +194,7 @@ class TestAgain:
             with pytest.raises(KeyboardInterrupt):
                 take_in(given, tmp_path)
         take_in(given, tmp_path)
-        uri = f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
-        runs = find_runs(uri, parents=True)
+        runs = find_runs(root.uri, parents=True)
         assert len(runs) == 3
         assert set(runs["status"]) == {"FINISHED"}
         assert runs["parent_run_id"].nunique() == 1
@@ -306,12 +305,13 @@ def test_a_run_by_its_id_comes_alone(giver: Root, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert command("share.py", giver.folder, "export", run_id, str(out)).returncode == 0
     assert [run.id for run in shared.read(out)] == [run_id]
-    (new,) = take_in(out, tmp_path / "root").new
-    assert new == tmp_path / "root" / "runs" / folder.name
+    taker = Root(tmp_path / "root")
+    (new,) = take_in(out, taker.folder).new
+    assert new == taker.folder / "runs" / folder.name
     # The rest of its sweep, when it comes, finds it here.
     everything = tmp_path / "everything"
     assert command("share.py", giver.folder, "export", "given", str(everything)).returncode == 0
-    assert take_in(everything, tmp_path / "root").known == 1
+    assert take_in(everything, taker.folder).known == 1
 
 
 def test_a_failed_run_is_told_of_and_can_be_tried_again(tmp_path: Path) -> None:
@@ -331,8 +331,7 @@ def test_a_failed_run_is_told_of_and_can_be_tried_again(tmp_path: Path) -> None:
 
 
 def test_neither_a_store_nor_a_path_is_given_away(tmp_path: Path) -> None:
-    root = Root(tmp_path / "root")
-    uri = f"sqlite:///{tmp_path / 'elsewhere' / 'mlflow.db'}"
+    root, uri = Root(tmp_path / "root"), Root(tmp_path / "elsewhere").uri
     assert root.command(*WORDS, f"tracking.uri={uri}").run() == 0
     (folder,) = root.runs()
     out = tmp_path / "out"
