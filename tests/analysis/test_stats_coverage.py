@@ -32,10 +32,12 @@ def test_probability_of_improvement_covers_if_it_is_told_of_the_pairs():
         x, y = pairs[..., 0], pairs[..., 1]
         return (x[:, :, np.newaxis] > y[:, np.newaxis]).mean(axis=(1, 2, 3))
 
-    for _ in range(1500):
+    for number in range(1500):
         x, y = _correlated(generator, 10, 4, gain, 0.8)
         settings = {"generator": generator, "resamples": 300}
         told.append(stats.probability_of_improvement_interval(x, y, paired=True, **settings))
+        if number >= 500:
+            continue  # The wrong ones are far off.
         untold.append(stats.probability_of_improvement_interval(x, y, **settings))
         drawn_with_twins.append(
             stats.bootstrap_interval(with_twins, np.stack((x, y), -1), **settings)
