@@ -139,6 +139,11 @@ def empty_store() -> Path:
     return folder / "mlflow.db"
 
 
+def put_empty_store(folder: Path) -> None:
+    """Copy the empty store to where `open_store` looks for that of a folder."""
+    shutil.copyfile(empty_store(), folder / "mlflow.db")
+
+
 def run(
     command: Sequence[str | Path],
     environment: Mapping[str, str],

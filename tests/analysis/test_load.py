@@ -9,6 +9,7 @@ import pytest
 
 import export
 import synthetic_store
+import warm
 from cli import WARNINGS
 from gausspg.tracking import Recorder, Store, SweepRecorder, open_store, sweep_tags
 from load import FINAL, Study, load
@@ -21,13 +22,16 @@ CELLS = 18
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return synthetic_store.fill(tmp_path_factory.mktemp("store"), runs=36, points=5, settings=3)
+    folder = tmp_path_factory.mktemp("store")
+    warm.put_empty_store(folder)
+    return synthetic_store.fill(folder, runs=36, points=5, settings=3)
 
 
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A sweep of two cells and three seeds, of which much went wrong."""
     folder = tmp_path_factory.mktemp("messy")
+    warm.put_empty_store(folder)
     store = open_store(None, folder, "gausspg")
     plan = [{"squash": word, "seed": seed} for seed in range(3) for word in ("clip", "tanh")]
     tags = sweep_tags("messy", "1")

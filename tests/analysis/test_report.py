@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 import page
 import report
 import synthetic_store
+import warm
 from analysis.checked_html import Checked
 from cli import ROOT, WARNINGS
 from gausspg.tracking import open_store
@@ -32,7 +33,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return synthetic_store.fill(tmp_path_factory.mktemp("store"), runs=54, points=12, settings=2)
+    folder = tmp_path_factory.mktemp("store")
+    warm.put_empty_store(folder)
+    return synthetic_store.fill(folder, runs=54, points=12, settings=2)
 
 
 @pytest.fixture(scope="module")
@@ -125,15 +128,14 @@ def test_the_same_data_give_the_same_bytes(study: Study, made: Path, tmp_path: P
         gaps=study.gaps[::-1].reset_index(drop=True),
     )
     (tmp_path / "study").write_bytes(pickle.dumps(mixed))
-    program = (
-        "import pickle, sys, report; from pathlib import Path; folder = Path(sys.argv[1]); "
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"import sys; sys.path[:0] = [{str(ROOT / 'analysis')!r}]; import pickle, report; "
+        "from pathlib import Path; folder = Path(sys.argv[1]); "
         "report.make(pickle.loads((folder / 'study').read_bytes()), folder)"
     )
-    paths = f"{ROOT / 'src'}:{ROOT / 'analysis'}"
-    subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True,
-        env={"PYTHONPATH": paths, "PYTHONHASHSEED": "7"},
-    )  # fmt: skip
+    done = warm.run([program, tmp_path], {"PYTHONPATH": str(ROOT / "src")})
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "report.html").read_bytes() == made.read_bytes()
 
 
@@ -171,6 +173,8 @@ def test_bad_requests_are_one_line_and_write_nothing(
     (tmp_path / "data").mkdir()
     monkeypatch.setattr("sources.DATA", tmp_path / "data")
     out = ["--out", str(tmp_path / "out")]
+    (tmp_path / "empty").mkdir()
+    warm.put_empty_store(tmp_path / "empty")
     empty = open_store(None, tmp_path / "empty", "gausspg").uri
     for arguments, message in (
         ([], "there is no data set in analysis/data"),
@@ -187,10 +191,10 @@ def test_bad_requests_are_one_line_and_write_nothing(
 
 
 def test_the_command_ends_with_status_2(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "analysis" / "report.py", "nope", "--out", tmp_path / "out"],
-        capture_output=True, text=True, env={"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin"},
-    )  # fmt: skip
+    done = warm.run(
+        [ROOT / "analysis" / "report.py", "nope", "--out", tmp_path / "out"],
+        {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin"},
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
