@@ -42,7 +42,10 @@ def compose(config: DictConfig) -> float | None:
     if _hydra_only_composes():
         _composed.append((named, words))
         return None
-    from gausspg.launch import launch_one
+    from gausspg.memory import nothing_collected
+
+    with nothing_collected():
+        from gausspg.launch import launch_one
 
     return launch_one(named, words, ["python", "src/run.py", *HydraConfig.get().overrides.task])
 
@@ -115,11 +118,13 @@ def main() -> int:
     from gausspg import preload
     from gausspg.jobs import prepare
     from gausspg.labels import of_sweep
+    from gausspg.memory import nothing_collected
 
     if of_sweep(_composed):
         # Before torch is imported here: what the server of the jobs imports takes as long.
         prepare(preload.TRAINING)
-    from gausspg.launch import launch
+    with nothing_collected():
+        from gausspg.launch import launch
 
     return launch(_composed, command=["python", "src/run.py", *sys.argv[1:]])
 
