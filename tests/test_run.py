@@ -238,11 +238,13 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def test_a_job_finds_imported_what_it_needs(tmp_path: Path) -> None:
-    (one,) = composed_here(*COMMANDS["single"], "video.frames=0")
+def test_a_job_finds_imported_what_it_needs(commands: Commands) -> None:
+    # As in a sweep there is a store already.
+    assert commands.end("single") == 0
+    (one,) = composed_here(*COMMANDS["single"], "video.frames=0", "seed=90")
     done = subprocess.run(
         [sys.executable, "-c", LATE, json.dumps(one)],
-        capture_output=True, text=True, check=True, env=environment_for(tmp_path),
+        capture_output=True, text=True, check=True, env=environment_for(commands.root),
     )  # fmt: skip
     # Its own environment and its own words; what torch adds to itself with an optimiser is 800.
     assert len(json.loads(done.stdout.splitlines()[-1])) < 100
