@@ -18,7 +18,9 @@ from gausspg.tracking import (
     deliver,
     find_runs,
     has_run,
+    liveness,
     metric_history,
+    mirror,
     read_status,
     set_status,
     sweep_tags,
@@ -29,8 +31,9 @@ from gausspg.tracking.client import connect
 
 
 @pytest.fixture
-def runs(store: Store, tmp_path: Path, capsys: Any) -> Path:
+def runs(store: Store, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sweep `late` of two jobs, recorded without its server, which then has an address again."""
+    monkeypatch.setattr(mirror, "_CLOSING_PAUSE_SECONDS", 0.02)
     server, runs = away("http://127.0.0.1:9", "tests"), tmp_path / "runs"
     parent = SweepRecorder(server, runs / "late", "late", "9", {"runs": 2})
     parent._drain_seconds = 0.1
@@ -123,11 +126,12 @@ def test_an_id_nobody_knows_stays_what_it_is(store: Store) -> None:
     assert current_id(store.uri, "it's unknown") == "it's unknown"
 
 
-def test_two_at_once_do_not_deliver_the_same(store: Store, runs: Path) -> None:
-    from gausspg.tracking.liveness import Claim
-
+def test_two_at_once_do_not_deliver_the_same(
+    store: Store, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "_CLAIM_SECONDS", 0.2)
     with (
-        Claim(runs / "late"),
+        liveness.Claim(runs / "late"),
         pytest.raises(StoreError, match="another process writes into"),
     ):
         deliver(runs / "late")

@@ -22,6 +22,7 @@ from gausspg.tracking import (
     SweepRecorder,
     artifact_file,
     find_runs,
+    mirror,
     set_status,
 )
 from gausspg.tracking.client import connect
@@ -225,6 +226,7 @@ def test_a_store_that_hangs_does_not_hold_the_end_up(
 ) -> None:
     release = threading.Event()
     monkeypatch.setattr(Recorder, "_send", lambda run, points: release.wait(30))
+    monkeypatch.setattr(mirror, "_LAST_TASKS_SECONDS", 0.2)
     began = time.monotonic()
     with recorder(store, tmp_path, drain_seconds=0.1) as run:
         run.log(1, {"x": 1.0})
@@ -269,15 +271,19 @@ def test_a_server_that_comes_back_receives_everything_once(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("failures", [10**9, 3])
-def test_at_the_end_one_that_takes_nothing_is_not_waited_for(failures: int, tmp_path: Path) -> None:
+def test_at_the_end_one_that_takes_nothing_is_not_waited_for(
+    failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "_AWAY_SECONDS", 0.8)
+    monkeypatch.setattr(mirror, "_CLOSING_PAUSE_SECONDS", 0.05)
     server = Server(failures)
     metrics = MetricsFile(tmp_path)
     metrics.append(1, {"x": 1.0})
     metrics.close()
-    mirror = Mirror(metrics.path, server.send)
-    mirror.start()
+    copier = Mirror(metrics.path, server.send)
+    copier.start()
     began = time.monotonic()
-    assert mirror.close(60) == (failures == 3), "one that comes back within the time is"
+    assert copier.close(60) == (failures == 3), "one that comes back within the time is"
     assert time.monotonic() - began < 20
 
 
