@@ -1,4 +1,4 @@
-"""What is composed once comes out as Hydra alone would compose it."""
+"""What jobs have in common is composed once, and comes out as Hydra alone would compose it."""
 
 import shutil
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""What Hydra reads and merges for one composition serves the others of the same words.
+"""What Hydra reads and merges for one job of a sweep serves the other jobs of the same words.
 
-Which files of `conf/` a configuration is made of depends on its words alone; its seed and other
-values come in at the end. Hydra begins at the files every time, which takes 0.1 s, more than most
-tests do. From `compose_once` on, this process reads and merges once what is the same, so it does
-not see a file that is changed meanwhile. `test_composed_once` holds the result against Hydra alone.
+Which files of `conf/` a job is made of depends on its words alone; its seed and other values come
+in at the end. Hydra begins at the files for every job, which takes 0.1 s each. From `compose_once`
+on, this process reads and merges once what is the same, so it does not see a file that is changed
+meanwhile. These are functions inside Hydra 1.3; a test holds the result against Hydra alone.
 """
 
 import pickle
@@ -28,7 +28,7 @@ _merge = ConfigLoaderImpl._compose_config_from_defaults_list
 
 
 def compose_once() -> None:
-    """Let Hydra keep, in this process, what compositions have in common."""
+    """Let Hydra keep, in this process, what jobs have in common."""
     setattr(ConfigRepository, _load.__name__, _load_once)
     setattr(config_loader_impl, create_defaults_list.__name__, _list_once)
     setattr(ConfigLoaderImpl, _merge.__name__, _merge_once)
@@ -46,7 +46,7 @@ def _list_once(
     prepend_hydra: bool,
     skip_missing: bool,
 ) -> DefaultsList:
-    """Say which files a configuration is made of."""
+    """Say which files a job is made of."""
     values = Overrides(repo=repo, overrides_list=overrides_list).config_overrides
     words = [override for override in overrides_list if override not in values]
     lines = tuple(override.input_line for override in words)
