@@ -41,10 +41,12 @@ def main() -> int:
         return 0
     from gausspg import preload
     from gausspg.jobs import prepare
+    from gausspg.memory import nothing_collected
 
     if len(_composed) > 1:
         prepare(preload.MEASURING)
-    from gausspg.laboratory.session import run
+    with nothing_collected():
+        from gausspg.laboratory.session import run
 
     return run(_composed, command=["python", "src/measure_gradients.py", *sys.argv[1:]])
 

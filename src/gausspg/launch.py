@@ -16,6 +16,7 @@ from gausspg.build import SettingsError
 from gausspg.identity import Identity, identify
 from gausspg.jobs import Event, Job, Outcome, Result, Started, cores, run_jobs
 from gausspg.labels import Composed, of_sweep, varying
+from gausspg.memory import nothing_collected
 from gausspg.outcomes import set_right
 from gausspg.progress import Progress, display, summary_table
 from gausspg.settings import Settings, check
@@ -49,21 +50,20 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         composed: resolved configuration and axis words of each run.
         command: as typed, recorded with each run.
     """
-    # What is imported here is never garbage; to search it again and again, and once more at the
-    # very end, would take seconds.
-    gc.disable()
+    # Much is imported here: to search it again and again, and once more at the very end, would
+    # take seconds.
     try:
-        settings = _check_all(composed)
-        is_sweep = of_sweep(composed)
-        store = recording.store_of(settings[0].tracking)
-        typed = provenance.without_credentials(shlex.join(command))
-        wanted = _look_up(composed, settings[0].existing, store, typed, alone=not is_sweep)
+        with nothing_collected():
+            settings = _check_all(composed)
+            is_sweep = of_sweep(composed)
+            store = recording.store_of(settings[0].tracking)
+            typed = provenance.without_credentials(shlex.join(command))
+            wanted = _look_up(composed, settings[0].existing, store, typed, alone=not is_sweep)
     except (SettingsError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
     finally:
         gc.freeze()
-        gc.enable()
     if is_sweep:
         status = _Sweep(wanted, settings, store, typed).run()
     else:

@@ -87,6 +87,7 @@ def test_every_figure_has_its_numbers_and_a_full_caption(name: str, making: Maki
     assert drawn, said
     assert len(said) == 1
     assert len(making.said) == len(figure_names(TRAININGS))
+    assert all(one.name.startswith(tuple(figure_names(TRAININGS))) for one in making.drawn)
     for one in drawn:
         assert len(one.data) > 1
         numbers = one.data.select_dtypes("number").to_numpy(dtype=float)

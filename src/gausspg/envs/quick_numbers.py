@@ -64,8 +64,13 @@ def _quick(kind: type[Any]) -> type | None:
         step.__code__, step.__globals__ | numpy, step.__name__, step.__defaults__, step.__closure__
     )
     again.__kwdefaults__ = step.__kwdefaults__
+    return subclass(kind, step=update_wrapper(again, step))
+
+
+def subclass(kind: type[Any], **methods: Any) -> type[Any]:
+    """Return a subclass of the same name that differs in these methods."""
     names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    return type(kind.__name__, (kind,), {**names, "step": update_wrapper(again, step)})
+    return type(kind.__name__, (kind,), {**names, **methods})
 
 
 _QUICK = {"clip": clip, "abs": absolute}

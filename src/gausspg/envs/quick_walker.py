@@ -12,6 +12,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from gausspg.envs.quick_numbers import subclass
+
 # Of a fixture's categories, the one that the lidar sees.
 _GROUND = 1
 
@@ -63,8 +65,7 @@ def _with_ground_rays(kind: type[Any]) -> type[Any]:
             self.world = GroundRays(self.world, shapes)
         return shown
 
-    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    return type(kind.__name__, (kind,), {**names, "reset": reset})
+    return subclass(kind, reset=reset)
 
 
 def _ground(world: Any) -> list[Any] | None:

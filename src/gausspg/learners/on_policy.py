@@ -138,13 +138,7 @@ class OnPolicy(Learner):
             needed if has_critic else None, policy, critic_hidden, critic_activation,
             self._action_samples, streams.torch("initialisation_critic"),
         ).to(device)  # fmt: skip
-        groups: list[dict[str, Any]] = [{"params": list(policy.parameters()), "lr": lr}]
-        critic_parameters = list(self._critic.parameters())
-        if critic_lr is None:
-            # Adam's work around its work is per group.
-            groups[0]["params"] += critic_parameters
-        else:
-            groups.append({"params": critic_parameters, "lr": critic_lr})
+        groups = _groups(policy, self._critic, lr, critic_lr)
         self._optimiser = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self._initial_lrs: list[float] = [group["lr"] for group in groups]
 
@@ -363,6 +357,16 @@ class OnPolicy(Learner):
         self._critic.load_state_dict(state["critic"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._scaler.load_state_dict(state["reward_scaler"])
+
+
+def _groups(
+    policy: Policy, critic: FittedCritic, lr: float, critic_lr: float | None
+) -> list[dict[str, Any]]:
+    """Return Adam's parameter groups: as few as can be, since its overhead is per group."""
+    ours, its = list(policy.parameters()), list(critic.parameters())
+    if critic_lr is None:
+        return [{"params": [*ours, *its], "lr": lr}]
+    return [{"params": ours, "lr": lr}, {"params": its, "lr": critic_lr}]
 
 
 def _offered(critic: Kind | None, differentiable: bool) -> frozenset[Evidence]:
