@@ -21,9 +21,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gausspg import trainer
-from gausspg.assembly import Assembled, assemble
 from gausspg.learners.replay import Replay
+from gausspg.training import trainer
+from gausspg.training.assembly import Assembled, assemble
 
 ROOT = Path(__file__).resolve().parent.parent
 LEARNERS = {

@@ -20,23 +20,23 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from gausspg.actions import BoxActions
+from gausspg.diagnostics.moments import Moments
+from gausspg.diagnostics.rows import RowWise, parameter_names
 from gausspg.estimators.base import Estimator
 from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.laboratory.measure import measure
-from gausspg.laboratory.moments import Moments
 from gausspg.laboratory.problems.quadratic import Quadratic
 from gausspg.laboratory.recipe import Component, Recipe, single
-from gausspg.laboratory.rows import RowWise, parameter_names
-from gausspg.memory import keep_freed_memory
-from gausspg.normaliser import Normaliser
+from gausspg.policies.actions import BoxActions
 from gausspg.policies.gaussian import GaussianPolicy
-from gausspg.squash.none import Unsquashed
+from gausspg.policies.normaliser import Normaliser
+from gausspg.policies.squash.none import Unsquashed
+from gausspg.policies.variance.base import Variance
+from gausspg.policies.variance.learned import Learned
+from gausspg.policies.variance.learned_global import LearnedGlobal
 from gausspg.streams import Streams
-from gausspg.variance.base import Variance
-from gausspg.variance.learned import Learned
-from gausspg.variance.learned_global import LearnedGlobal
+from gausspg.training.memory import keep_freed_memory
 
 OBSERVATIONS, ACTIONS, HIDDEN, CHUNK = 24, 4, (64, 64), 4096
 ONE_DIMENSION_CHUNK = 131_072

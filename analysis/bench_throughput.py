@@ -34,10 +34,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import sb3_peer
-from gausspg import factory, settings
 from gausspg.learners.base import Iteration
-from gausspg.memory import keep_freed_memory
 from gausspg.streams import Streams
+from gausspg.training import factory, settings
+from gausspg.training.memory import keep_freed_memory
 from sb3_peer import ENV_ID, Peer
 
 ROOT = Path(__file__).resolve().parent.parent

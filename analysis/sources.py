@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from gausspg import home
-from gausspg.tracking import StoreError, default_uri
+from gausspg.tracking import StoreError, default_uri, location
 from kinds import Kind
 from load import Study, load
 from recorded import MANIFEST, DataError
@@ -81,7 +80,7 @@ def store_uri(arguments: argparse.Namespace) -> str:
         DataError: it is none that could be.
     """
     try:
-        return arguments.store or default_uri(home.runs())
+        return arguments.store or default_uri(location.runs())
     except StoreError as error:
         raise DataError(str(error)) from error
 

@@ -13,17 +13,17 @@ import copy
 
 import torch
 
-from gausspg.actions import BoxActions
 from gausspg.estimators.base import Estimator
 from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.laboratory.problems.logistic_regression import LogisticRegression
-from gausspg.memory import keep_freed_memory
-from gausspg.normaliser import Normaliser
+from gausspg.policies.actions import BoxActions
 from gausspg.policies.gaussian import GaussianPolicy
-from gausspg.squash.none import Unsquashed
+from gausspg.policies.normaliser import Normaliser
+from gausspg.policies.squash.none import Unsquashed
+from gausspg.policies.variance.learned_global import LearnedGlobal
 from gausspg.streams import Streams
-from gausspg.variance.learned_global import LearnedGlobal
+from gausspg.training.memory import keep_freed_memory
 
 STD, ACTIONS = 0.3, {"score_function": 256, "reparameterised": 16}
 

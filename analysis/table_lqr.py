@@ -13,11 +13,12 @@ import torch
 import yaml
 
 import sources
-from gausspg import agent, factory
+from gausspg import agent
 from gausspg.envs.lqr import LQR
 from gausspg.policies.gaussian import GaussianPolicy
-from gausspg.settings import check
 from gausspg.tracking import artifact_file
+from gausspg.training import factory
+from gausspg.training.settings import check
 from load import load
 from recorded import DataError
 

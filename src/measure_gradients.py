@@ -39,9 +39,9 @@ def main() -> int:
         return 2
     if not _composed:
         return 0
-    from gausspg import preload
-    from gausspg.jobs import prepare
-    from gausspg.memory import nothing_collected
+    from gausspg.sweeps import preload
+    from gausspg.sweeps.jobs import prepare
+    from gausspg.training.memory import nothing_collected
 
     if len(_composed) > 1:
         prepare(preload.MEASURING)

@@ -25,16 +25,18 @@ sys.path.insert(0, str(ROOT / "src"))
 
 import yaml  # noqa: E402
 
-from gausspg import checkpoints, comparison, home, provenance, records, trainer  # noqa: E402
-from gausspg.identity import environment, identify, source_hash  # noqa: E402
-from gausspg.records import Record, RecordError  # noqa: E402
+from gausspg.records import comparison, provenance, reading  # noqa: E402
+from gausspg.records.identity import environment, identify, source_hash  # noqa: E402
+from gausspg.records.reading import Record, RecordError  # noqa: E402
 from gausspg.tracking import (  # noqa: E402
     StoreError,
     add_text,
     current_id,
     default_uri,
+    location,
     read_status,
 )
+from gausspg.training import checkpoints, trainer  # noqa: E402
 
 IDENTICAL, DIFFERENT, NOT_COMPARED = 0, 1, 2
 
@@ -52,11 +54,11 @@ def main() -> int:
     arguments = parser.parse_args()
     in_store = not Path(arguments.run).is_dir()
     try:
-        uri = arguments.store or default_uri(home.runs())
+        uri = arguments.store or default_uri(location.runs())
         record = (
-            records.from_store(uri, arguments.run)
+            reading.from_store(uri, arguments.run)
             if in_store
-            else records.from_folder(Path(arguments.run))
+            else reading.from_folder(Path(arguments.run))
         )
         _refuse_other_environment(record, arguments.anyway)
         verdict, told = _reproduce(record, arguments.source)
@@ -73,7 +75,7 @@ def main() -> int:
 
 def _known(folder: Path) -> tuple[str, str] | None:
     """Return store and id of a run that was recorded here; None if it is somebody else's."""
-    if home.runs() not in folder.absolute().parents:
+    if location.runs() not in folder.absolute().parents:
         return None
     status = read_status(folder)
     return None if status.get("awaits_store") else (status["store"], status["run_id"])
@@ -108,7 +110,7 @@ def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
             print(f"run {record.name}: {'recorded' if recorded else 'present'} source, "
                   f"{record.config['steps']:,} steps", flush=True)  # fmt: skip
             _run(record, source, folder)
-        points = records.points_in(folder / "run")
+        points = reading.points_in(folder / "run")
         final = checkpoints.load(folder / "run" / trainer.FINAL)
     difference = comparison.first_difference(record.points, points)
     difference = difference or comparison.first_parameter(record.final, final)
@@ -118,7 +120,7 @@ def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
     reasons = _differing(record)
     if not same_source and not recorded:
         reasons.append("the source is not the recorded one")
-    if record.points_hash not in (None, records.points_hash(record.points)):
+    if record.points_hash not in (None, reading.points_hash(record.points)):
         reasons.append("the recorded values, which were altered since the run ended")
     told = "; ".join(reasons) or _beyond_versions(record)
     return DIFFERENT, f"different: {difference}; what differs: {told}"
@@ -171,7 +173,7 @@ def _run(record: Record, source: Path, folder: Path) -> None:
     config.write_text(yaml.safe_dump(dict(record.config), sort_keys=False), "utf-8")
     done = subprocess.run(
         # -P: not what lies where the user is, which may be a package of the same name.
-        [sys.executable, "-P", "-m", "gausspg.rerun", str(config), str(folder / "run")],
+        [sys.executable, "-P", "-m", "gausspg.records.rerun", str(config), str(folder / "run")],
         env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE,
     )  # fmt: skip
     if done.returncode:

@@ -44,10 +44,10 @@ def compose(config: DictConfig) -> float | None:
     if _hydra_only_composes():
         _composed.append((named, words))
         return None
-    from gausspg.memory import nothing_collected
+    from gausspg.training.memory import nothing_collected
 
     with nothing_collected():
-        from gausspg.launch import launch_one
+        from gausspg.sweeps.launch import launch_one
 
     return launch_one(named, words, ["python", "src/run.py", *HydraConfig.get().overrides.task])
 
@@ -118,16 +118,16 @@ def main() -> int:
         return 2
     if not _composed:
         return 0
-    from gausspg import preload
-    from gausspg.jobs import prepare
-    from gausspg.labels import of_sweep
-    from gausspg.memory import nothing_collected
+    from gausspg.sweeps import preload
+    from gausspg.sweeps.jobs import prepare
+    from gausspg.sweeps.labels import of_sweep
+    from gausspg.training.memory import nothing_collected
 
     if of_sweep(_composed):
         # Before torch is imported here: what the server of the jobs imports takes as long.
         prepare(preload.TRAINING)
     with nothing_collected():
-        from gausspg.launch import launch
+        from gausspg.sweeps.launch import launch
 
     return launch(_composed, command=["python", "src/run.py", *sys.argv[1:]])
 

@@ -13,13 +13,12 @@ from pathlib import Path
 os.environ.setdefault("GAUSSPG_ROOT", str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from gausspg import home
-from gausspg.tracking import StoreError, deliver, undelivered
+from gausspg.tracking import StoreError, deliver, location, undelivered
 
 
 def main() -> int:
     """Deliver, print, return the exit status."""
-    folders, failed = list(undelivered(home.runs())), 0
+    folders, failed = list(undelivered(location.runs())), 0
     for folder in folders:
         try:
             print(f"{folder.name}: {deliver(folder)}", flush=True)

@@ -91,7 +91,7 @@ def run_here(*arguments: str, program: Path = RUN) -> int:
 
 def composed_here(*arguments: str) -> Composed:
     """Return what `src/run.py` would train, and train nothing."""
-    return _composed(RUN, "gausspg.launch.launch", arguments)
+    return _composed(RUN, "gausspg.sweeps.launch.launch", arguments)
 
 
 def measurements_here(*arguments: str) -> Composed:

@@ -10,15 +10,15 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gausspg import factory
 from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.environment import Environment
+from gausspg.envs.rollout import Rollout, collect_steps
 from gausspg.learners.base import Learner
 from gausspg.policies.base import Policy
-from gausspg.rollout import Rollout, collect_steps
-from gausspg.settings import Settings, check
 from gausspg.streams import Streams
-from gausspg.trainer import Trainer
+from gausspg.training import factory
+from gausspg.training.settings import Settings, check
+from gausspg.training.trainer import Trainer
 
 CONF = Path(__file__).parents[1] / "conf"
 SMALL = ("env.num_envs=4", "policy.hidden=[8]", "learner.critic_hidden=[8]")

@@ -11,11 +11,11 @@ from omegaconf import OmegaConf
 from scipy import integrate, stats
 
 from composed_once import compose_once
-from gausspg.actions import BoxActions, to_plain
-from gausspg.build import build
-from gausspg.factory import build_policy
+from gausspg.policies.actions import BoxActions, to_plain
+from gausspg.policies.variance.base import Shape
 from gausspg.streams import Streams
-from gausspg.variance.base import Shape
+from gausspg.training.build import build
+from gausspg.training.factory import build_policy
 
 # In the background of a shell SIGINT is ignored, by all children too; the tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

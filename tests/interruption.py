@@ -20,7 +20,6 @@ from pathlib import Path
 import warm
 from cli import Command
 from composing import SMALL, equal
-from gausspg import checkpoints
 from gausspg.tracking import (
     StoreError,
     artifact_file,
@@ -29,6 +28,7 @@ from gausspg.tracking import (
     read_metrics,
     read_status,
 )
+from gausspg.training import checkpoints
 
 SHORT = (
     *SMALL, "learner.rollout_steps=4", "steps=1600", "checkpoint_interval=160",

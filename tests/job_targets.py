@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gausspg.jobs.child import Job, Report, Started
-from gausspg.termination import Terminated
+from gausspg.sweeps.jobs.child import Job, Report, Started
 from gausspg.tracking import Recorder, open_store
+from gausspg.tracking.termination import Terminated
 
 
 def behave(job: Job, report: Report) -> Any:

@@ -9,7 +9,7 @@ from torch import Tensor
 from gausspg.estimators.base import ActionValue, Batch, Estimator, Trajectories
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.policies.gaussian import SquashedNormal
-from gausspg.variance.normal import CholeskyNormal, DiagonalNormal
+from gausspg.policies.normal import CholeskyNormal, DiagonalNormal
 
 # The score function in its plainest form.
 SCORE_FUNCTION: dict[str, Any] = {

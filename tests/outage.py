@@ -25,8 +25,8 @@ from pathlib import Path
 
 from cli import ROOT, Command, environment_for, eventually
 from composing import SMALL
-from gausspg.termination import terminate_as_exception
 from gausspg.tracking import artifact_file, find_runs, metric_history, read_metrics, read_status
+from gausspg.tracking.termination import terminate_as_exception
 
 STEPS = 2400
 WORDS = (

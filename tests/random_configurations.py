@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from cli import ROOT, composed_here, environment_for, words
-from gausspg.build import SettingsError
-from gausspg.identity import Identity, identify
+from gausspg.records.identity import Identity, identify
+from gausspg.sweeps.worker import refuse_what_cannot_work
 from gausspg.tracking import read_description, run_folders
-from gausspg.worker import refuse_what_cannot_work
+from gausspg.training.build import SettingsError
 
 TINY = (
     "env.num_envs=4", "policy.hidden=[8]", "learner.critic_hidden=[8]", "learner.rollout_steps=4",
@@ -85,7 +85,7 @@ def train(composed: list[Composed], root: Path) -> list[Path]:
     """Train configurations as one sweep; return the folders of the runs that finished."""
     # Not at the top: children of the fork server read the folder of the runs from here.
     os.environ |= {"GAUSSPG_ROOT": str(root), "MLFLOW_TRACKING_URI": ""}
-    from gausspg.launch import launch
+    from gausspg.sweeps.launch import launch
 
     with contextlib.redirect_stdout(io.StringIO()) as said:
         status = launch(composed, ["python", "src/run.py"])
@@ -131,8 +131,9 @@ def _elsewhere(
         source = Path(shutil.copytree(ROOT / "src", folder / "src"))
         prepare(source / "gausspg")
         program = (
-            "import json, sys; from dataclasses import asdict; from gausspg.identity import "
-            "identify; print(json.dumps(asdict(identify(json.load(sys.stdin)))))"
+            "import json, sys; from dataclasses import asdict; "
+            "from gausspg.records.identity import identify; "
+            "print(json.dumps(asdict(identify(json.load(sys.stdin)))))"
         )
         done = subprocess.run(
             [sys.executable, "-c", program], input=json.dumps(config), text=True, check=True,

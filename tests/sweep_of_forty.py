@@ -118,8 +118,8 @@ def _ended(root: Any) -> dict[str, float]:
 def meet_no_store(root: Path) -> int:
     """Let 8 jobs open a store that is not there; return how many are recorded as finished."""
     import job_targets
-    from gausspg.jobs import Job, run_jobs
-    from gausspg.preload import TRACKING
+    from gausspg.sweeps.jobs import Job, run_jobs
+    from gausspg.sweeps.preload import TRACKING
 
     jobs = [Job(index, f"run {index}", str(root)) for index in range(8)]
     run_jobs(jobs, job_targets.open_fresh_store, 8, TRACKING)

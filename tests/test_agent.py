@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from composing import SMALL, Run, run_of, tiny
-from gausspg import checkpoints
 from gausspg.agent import Agent, load
-from gausspg.evaluation import evaluate
+from gausspg.envs.evaluation import evaluate
 from gausspg.streams import Streams
 from gausspg.tracking import StoreError
+from gausspg.training import checkpoints
 
 WORDS = {
     "pendulum": ("env=pendulum", "variance.initial_std=1.0", "squash=tanh"),

@@ -15,10 +15,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cli import AXES, ROOT, words
-from gausspg import factory, worker
-from gausspg.actions import BoxActions
-from gausspg.build import SettingsError, find
-from gausspg.settings import check
+from gausspg.policies.actions import BoxActions
+from gausspg.sweeps import worker
+from gausspg.training import factory
+from gausspg.training.build import SettingsError, find
+from gausspg.training.settings import check
 
 CONF = ROOT / "conf"
 TUNED = sorted((CONF / "tuned").glob("*.yaml"))

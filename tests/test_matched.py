@@ -8,7 +8,7 @@ import pytest
 
 from cli import ROOT, composed_here
 from composing import run_from
-from gausspg.settings import check
+from gausspg.training.settings import check
 
 SWEEPS = sorted(path.stem for path in (ROOT / "sweeps").glob("estimator_matched*.yaml"))
 

@@ -22,13 +22,13 @@ from pathlib import Path
 from select import select
 from typing import IO
 
-from gausspg import preload
+from gausspg.sweeps import preload
 
 SOURCE = Path(__file__).parents[1] / "src"
 IMPORTS = (
-    *preload.TRAINING, "gausspg.launch", "gausspg.laboratory.session", "gymnasium.envs.box2d",
-    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "pandas", "pytest",
-    "scipy.stats",
+    *preload.TRAINING, "gausspg.sweeps.launch", "gausspg.laboratory.session",
+    "gymnasium.envs.box2d", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf",
+    "pandas", "pytest", "scipy.stats",
 )  # fmt: skip
 # What imports add to this is seen, and so added to the environment of every command.
 _OWN = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHASHSEED", "TMPDIR")

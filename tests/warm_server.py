@@ -29,7 +29,7 @@ from typing import Any
 LONGEST_MESSAGE = 1 << 20
 _MANY_FDS = 8
 _FORK_SERVER = "from multiprocessing.forkserver import main"
-_RERUN = ["-P", "-m", "gausspg.rerun"]
+_RERUN = ["-P", "-m", "gausspg.records.rerun"]
 _PRESENT = str(Path(__file__).parents[1] / "src")
 
 Request = Mapping[str, Any]

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from gausspg import checkpoints, home
-from gausspg.actions import Actions, BoxActions, from_plain
-from gausspg.factory import build_policy
+from gausspg.policies.actions import Actions, BoxActions, from_plain
 from gausspg.policies.base import Policy
 from gausspg.streams import Streams
+from gausspg.tracking import location
+from gausspg.training import checkpoints
+from gausspg.training.factory import build_policy
 
 
 class Agent:
@@ -99,4 +100,4 @@ def _locate(source: str | Path, tracking_uri: str | None, name: str) -> Path:
     # Only here: a policy in a file needs no MLflow.
     from gausspg.tracking import artifact_file, default_uri
 
-    return artifact_file(tracking_uri or default_uri(home.runs()), str(source), name)
+    return artifact_file(tracking_uri or default_uri(location.runs()), str(source), name)

@@ -1,8 +1,8 @@
 """Types for settings that have a range, so that a signature says what a value may be.
 
-A constructor annotated `lr: Positive` is checked by `gausspg.build` before it is called: a wrong
-type or a value outside the range is refused with the setting's full name. The rooms of mathematics
-stay free of any checking code.
+A constructor annotated `lr: Positive` is checked by `gausspg.training.build` before it is called: a
+wrong type or a value outside the range is refused with the setting's full name. The rooms of
+mathematics stay free of any checking code.
 """
 
 from typing import Annotated

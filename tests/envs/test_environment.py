@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from composing import CONF, settings_of
-from gausspg.actions import BoxActions, DiscreteActions
-from gausspg.build import SettingsError
 from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.environment import Environment
-from gausspg.factory import build_environment
+from gausspg.policies.actions import BoxActions, DiscreteActions
+from gausspg.training.build import SettingsError
+from gausspg.training.factory import build_environment
 
 WORDS = sorted(path.stem for path in (CONF / "env").glob("*.yaml"))
 NAMED = [(f"env={word}",) for word in WORDS if word != "any"]

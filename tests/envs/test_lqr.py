@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from composing import settings_of
-from gausspg.build import SettingsError
 from gausspg.envs.lqr import LQR
-from gausspg.factory import build_environment
+from gausspg.training.build import SettingsError
+from gausspg.training.factory import build_environment
 
 SETTINGS: dict[str, Any] = {
     "num_envs": 1, "normalise_observation": False, "normalise_reward": False, "state_dim": 3,

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from composing import settings_of
-from gausspg.actions import BoxActions
 from gausspg.envs.pendulum_torch import PendulumTorch
-from gausspg.factory import build_environment
+from gausspg.policies.actions import BoxActions
+from gausspg.training.factory import build_environment
 
 NOTHING = torch.zeros(1, 0)
 

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from gausspg.build import SettingsError, build
 from gausspg.estimators.base import Batch, Trajectories
+from gausspg.training.build import SettingsError, build
 from one_sample import SCORE_FUNCTION, leaves, randn
 
 TRAJECTORIES = frozenset({"trajectories"})

@@ -13,7 +13,7 @@ from scipy import stats
 from torch.testing import assert_close
 
 from gausspg.estimators.base import Batch
-from gausspg.variance.normal import CholeskyNormal, DiagonalNormal
+from gausspg.policies.normal import CholeskyNormal, DiagonalNormal
 from one_sample import batch_of, leaves, one_step, own_gradients, randn, score_function
 
 SAMPLES = 400_000

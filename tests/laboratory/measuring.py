@@ -8,10 +8,10 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gausspg.build import SettingsError
 from gausspg.laboratory.measure import Measurement, measure
 from gausspg.laboratory.settings import Settings, assemble, check
 from gausspg.streams import Streams
+from gausspg.training.build import SettingsError
 
 CONF = Path(__file__).parents[2] / "conf"
 # What a run id is needed for is tested on its own.

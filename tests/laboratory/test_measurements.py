@@ -10,9 +10,9 @@ import math
 import pytest
 import torch
 
-from gausspg.build import SettingsError
 from gausspg.laboratory.settings import assemble
 from gausspg.streams import Streams
+from gausspg.training.build import SettingsError
 from gradients_against_exact import BIASED, distances
 from laboratory.measuring import PROBLEMS, RIGHT, measured, measurement, settings_of, variants
 

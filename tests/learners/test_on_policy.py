@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from by_hand import action_values
 from composing import REINFORCE, SMALL, Run, equal, run_of, tiny
-from gausspg.build import SettingsError
 from gausspg.envs.batch import NonFiniteError
 from gausspg.estimators.base import Batch, Trajectories
+from gausspg.estimators.returns import generalised_advantage, next_values
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.learners.base import clip_gradient
 from gausspg.learners.on_policy import approximate_kl
-from gausspg.returns import generalised_advantage, next_values
+from gausspg.training.build import SettingsError
 
 CONSTANT = ("+env.kwargs.constant=true", "learner.critic_hidden=[]", "learner.lr_schedule=constant")
 ENDINGS = ("truncates", "terminates")

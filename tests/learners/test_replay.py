@@ -11,9 +11,9 @@ from torch.distributions import Normal
 
 from by_hand import action_values, spy_on_fresh_actions
 from composing import REPLAY, SMALL, Run, equal, run_of, tiny
-from gausspg import checkpoints
 from gausspg.envs.batch import NonFiniteError
 from gausspg.learners.replay import Replay
+from gausspg.training import checkpoints
 
 PENDULUM = ("env=pendulum", "env.normalise_observation=false", "env.normalise_reward=false", *SMALL)
 ESTIMATORS = ("reparameterised", "score_function")

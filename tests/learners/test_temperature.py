@@ -9,8 +9,8 @@ from scipy import integrate, stats
 from torch import Tensor
 
 from composing import REPLAY, equal, tiny
-from gausspg.build import SettingsError
 from gausspg.learners.temperature import Temperature
+from gausspg.training.build import SettingsError
 
 CPU = torch.device("cpu")
 CLOCK = ("Clockwork", "+env.kwargs.constant=true", *REPLAY)

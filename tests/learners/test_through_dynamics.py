@@ -10,9 +10,9 @@ from torch import Tensor
 
 from composing import Run, equal, run_of
 from gausspg.envs.differentiable import DifferentiableBatch
+from gausspg.envs.rollout import Rollout
 from gausspg.learners import on_policy
 from gausspg.learners.through_dynamics import Window, as_rollout, unroll
-from gausspg.rollout import Rollout
 
 EPISODE, ENVS = 5, 3
 ENVIRONMENTS = ("lqr", "pendulum_torch")

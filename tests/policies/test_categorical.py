@@ -7,13 +7,13 @@ import torch
 from torch.distributions import Categorical as Peer
 from torch.testing import assert_close
 
-from gausspg.actions import BoxActions, DiscreteActions, to_plain
-from gausspg.build import SettingsError
 from gausspg.estimators.base import Batch
 from gausspg.estimators.score_function import ScoreFunction
-from gausspg.factory import build_policy
+from gausspg.policies.actions import BoxActions, DiscreteActions, to_plain
 from gausspg.policies.categorical import Categorical
 from gausspg.streams import Streams
+from gausspg.training.build import SettingsError
+from gausspg.training.factory import build_policy
 
 LOGITS = torch.tensor([0.3, -1.0, 2.0, 0.0], dtype=torch.float64)
 

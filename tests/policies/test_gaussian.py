@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gausspg.build import SettingsError
 from gausspg.estimators.base import Batch
 from gausspg.estimators.score_function import ScoreFunction
-from gausspg.squash.base import Clipping
+from gausspg.policies.squash.base import Clipping
 from gausspg.streams import Streams
+from gausspg.training.build import SettingsError
 
 
 def _noise(policy, rows=64):

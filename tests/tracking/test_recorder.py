@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from gausspg.jobs import Job, run_jobs
-from gausspg.preload import TRACKING
-from gausspg.termination import Terminated, terminate_as_exception
+from gausspg.sweeps.jobs import Job, run_jobs
+from gausspg.sweeps.preload import TRACKING
 from gausspg.tracking import (
     Recorder,
     Store,
@@ -28,6 +27,7 @@ from gausspg.tracking import (
 from gausspg.tracking.client import connect
 from gausspg.tracking.folder import MetricsFile, read_status
 from gausspg.tracking.mirror import BATCH, Mirror, Point
+from gausspg.tracking.termination import Terminated, terminate_as_exception
 
 
 def recorder(store: Store, folder: Path, **more: Any) -> Recorder:

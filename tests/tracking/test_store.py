@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gausspg.jobs import Job, run_jobs
-from gausspg.preload import TRACKING
+from gausspg.sweeps.jobs import Job, run_jobs
+from gausspg.sweeps.preload import TRACKING
 from gausspg.tracking import Store, StoreError, default_uri, find_runs, open_store
 from gausspg.tracking.client import connect
 

@@ -1,0 +1,1 @@
+"""What is measured of gradients, row by row; imports `estimators` and `policies`."""

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from gausspg.diagnostics.base import Diagnostics, Metrics
+from gausspg.diagnostics.moments import Moments
+from gausspg.diagnostics.rows import RowGradients, RowWise
 from gausspg.estimators.base import ActionValue, Batch, Estimator, Evidence
 from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.score_function import ScoreFunction
-from gausspg.laboratory.moments import Moments
-from gausspg.laboratory.rows import RowGradients, RowWise
 from gausspg.policies.base import Policy
 from gausspg.ranges import Count
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from gausspg.actions import Actions
+from gausspg.policies.actions import Actions
 
 if TYPE_CHECKING:
     from gausspg.envs.batch import BatchedEnv

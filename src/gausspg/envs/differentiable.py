@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gausspg.actions import BoxActions
 from gausspg.envs.base import BaseEnvironment
 from gausspg.envs.batch import BatchedEnv, Episode, Step
 from gausspg.envs.single import Canvas, Single
+from gausspg.policies.actions import BoxActions
 
 
 class DifferentiableEnvironment(BaseEnvironment):

@@ -18,8 +18,8 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from gausspg.actions import BoxActions
 from gausspg.envs.differentiable import DifferentiableEnvironment
+from gausspg.policies.actions import BoxActions
 from gausspg.ranges import Count, Natural, NonNegative, Positive
 
 

@@ -9,9 +9,9 @@ from gymnasium.envs.classic_control import PendulumEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gausspg.actions import BoxActions
 from gausspg.envs.differentiable import DifferentiableEnvironment
 from gausspg.envs.single import Canvas
+from gausspg.policies.actions import BoxActions
 from gausspg.ranges import Count, Natural
 
 _GRAVITY, _MASS, _LENGTH = 10.0, 1.0, 1.0  # m/s^2, kg, m

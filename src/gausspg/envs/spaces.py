@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from gausspg.actions import Actions, BoxActions, DiscreteActions
+from gausspg.policies.actions import Actions, BoxActions, DiscreteActions
 
 
 def describe_actions(space: gym.Space[Any], env_id: str) -> Actions:

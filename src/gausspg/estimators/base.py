@@ -50,7 +50,7 @@ class Trajectories:
     Attributes:
         rewards: `[T, N]`, as the learner scales them.
         values: `[T, N]`, of the observation before each step; zeros without a critic.
-        next_values: `[T, N]`, see `gausspg.returns`.
+        next_values: `[T, N]`, see `gausspg.estimators.returns`.
         ends: `[T, N]`, bool, the last step of an episode.
         valid: `[T, N]`, bool; other entries are to be ignored.
         gamma: discount per step.

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from gausspg.estimators.base import ActionValue, Batch, Estimator, Offer, Trajectories
+from gausspg.estimators.returns import generalised_advantage, reward_to_go, total_return
 from gausspg.policies.base import ActionDistribution
 from gausspg.ranges import Fraction, Positive
-from gausspg.returns import generalised_advantage, reward_to_go, total_return
 
 Weight = Literal["total_return", "reward_to_go", "gae", "action_value"]
 Baseline = Literal["none", "mean", "value", "leave_one_out"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gausspg.laboratory.moments import Moments
+from gausspg.diagnostics.moments import Moments
+from gausspg.diagnostics.rows import RowWise, parameter_names
 from gausspg.laboratory.problems.base import Problem, Reference
 from gausspg.laboratory.recipe import Recipe, single
-from gausspg.laboratory.rows import RowWise, parameter_names
 from gausspg.policies.base import Policy
 from gausspg.streams import Streams
 

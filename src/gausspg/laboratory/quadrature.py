@@ -6,31 +6,46 @@ grad f and tril(grad f z^T); parameters follow by the chain rule from mean and L
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gausspg.diagnostics.rows import grads_or_zeros
 from gausspg.estimators.base import Estimator
 from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.laboratory.estimators.measure_valued import MeasureValued
 from gausspg.laboratory.recipe import Recipe
-from gausspg.laboratory.rows import grads_or_zeros
 from gausspg.policies.base import Policy
 from gausspg.policies.gaussian import SquashedNormal
-from gausspg.squash.clip_mass import ClipMass
-from gausspg.squash.tanh import Tanh
-
-if TYPE_CHECKING:
-    from gausspg.laboratory.problems.base import OneStep
+from gausspg.policies.squash.clip_mass import ClipMass
+from gausspg.policies.squash.tanh import Tanh
 
 _REACH = 9.5
 _PER_PANEL, _PER_DIMENSION = 12, 16
 _MOST_DIMENSIONS = 3
+
+
+class Integrand(Protocol):
+    """What is asked of a problem of one step; see `gausspg.laboratory.problems.base.OneStep`."""
+
+    panels: int
+    temperature: float
+
+    @property
+    def action_dim(self) -> int:
+        """n."""
+
+    def value(self, actions: Tensor) -> Tensor:
+        """Return f of actions `[..., n]`, bounded ones scaled to [-1, 1]; shape `[...]`."""
+
+    def jumps(self) -> Sequence[float]:
+        """Return where f of a single action is not smooth."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ class _Point:
         return self.distribution.normal.mean.detach()[0] + z @ self.tril.T
 
 
-def expected(problem: "OneStep", distribution: SquashedNormal) -> Tensor:
+def expected(problem: Integrand, distribution: SquashedNormal) -> Tensor:
     """E f in one dimension, differentiable in the parameters of `distribution`, float64.
 
     The density is integrated on nodes that do not move with the parameters, so that the derivative
@@ -76,7 +91,7 @@ def expected(problem: "OneStep", distribution: SquashedNormal) -> Tensor:
     return (weights * values * relative.exp()).sum()
 
 
-def row_variance(problem: "OneStep", policy: Policy, recipe: Recipe) -> Tensor | None:
+def row_variance(problem: Integrand, policy: Policy, recipe: Recipe) -> Tensor | None:
     """Variance of the estimate of one row in each parameter, `[P]`; None if it is not known.
 
     Args:
@@ -113,7 +128,7 @@ def row_variance(problem: "OneStep", policy: Policy, recipe: Recipe) -> Tensor |
 
 
 def _rows(
-    problem: "OneStep", point: _Point, estimator: Estimator, of_one: bool, recipe: Recipe
+    problem: Integrand, point: _Point, estimator: Estimator, of_one: bool, recipe: Recipe
 ) -> Tensor | None:
     """Gradients at every node, `[M, P]`; of a mirrored pair their mean."""
 
@@ -138,7 +153,7 @@ def _rows(
     return 0.5 * (plain + mirrored)
 
 
-def _point(problem: "OneStep", policy: Policy) -> _Point:
+def _point(problem: Integrand, policy: Policy) -> _Point:
     parameters = [p for p in policy.parameters() if p.requires_grad and p.numel()]
     distribution = policy(torch.zeros(1, 0, dtype=torch.float64))
     normal, size = distribution.normal, problem.action_dim
@@ -152,7 +167,7 @@ def _point(problem: "OneStep", policy: Policy) -> _Point:
     return _Point(distribution, tril.detach(), torch.stack(rows).detach(), z, weights)
 
 
-def _values(problem: "OneStep", point: _Point, z: Tensor) -> tuple[Tensor, Tensor]:
+def _values(problem: Integrand, point: _Point, z: Tensor) -> tuple[Tensor, Tensor]:
     """Return f, `[M]`, and its gradient in u, `[M, n]`, at noise `z`."""
     u = point.u(z).requires_grad_()
     with torch.enable_grad():
@@ -201,7 +216,7 @@ def _of_entropy(point: _Point, z: Tensor) -> Tensor:
     return _pathwise(point, z, torch.autograd.grad(total, u)[0])
 
 
-def _of_leave_one_out(problem: "OneStep", point: _Point, number: int) -> Tensor:
+def _of_leave_one_out(problem: Integrand, point: _Point, number: int) -> Tensor:
     """Variance of the unbiased sample covariance of score and value, which the estimate is."""
     values, scores = _values(problem, point, point.z)[0], _scores(point, point.z)
     centred = values - point.mean_of(values)
@@ -212,7 +227,7 @@ def _of_leave_one_out(problem: "OneStep", point: _Point, number: int) -> Tensor:
     return fourth / number - covariance.square() * (number - 2) / pairs + product / pairs
 
 
-def _of_measure_valued(problem: "OneStep", point: _Point) -> Tensor:
+def _of_measure_valued(problem: Integrand, point: _Point) -> Tensor:
     """In one dimension: over W for the mean, over M and U for the scale."""
     std = float(point.tril)
 
@@ -237,7 +252,7 @@ def _variance(values: Tensor, weights: Tensor) -> Tensor:
     return (weights * (values - mean).square()).sum()
 
 
-def _nodes(problem: "OneStep", distribution: SquashedNormal) -> tuple[Tensor, Tensor]:
+def _nodes(problem: Integrand, distribution: SquashedNormal) -> tuple[Tensor, Tensor]:
     """Nodes `[M, n]` of standard-normal noise and their weights."""
     if problem.action_dim > 1:
         return _tensor_nodes(problem.action_dim)

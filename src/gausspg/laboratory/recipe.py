@@ -12,9 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gausspg.build import SettingsError
 from gausspg.estimators.base import Estimator
 from gausspg.laboratory.estimators.base import LaboratoryEstimator
+from gausspg.training.build import SettingsError
 
 Baseline = Literal["none", "constant", "mean", "optimal", "leave_one_out"]
 Coefficients = Callable[[Tensor], Tensor]

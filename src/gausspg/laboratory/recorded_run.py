@@ -9,14 +9,13 @@ import torch
 import yaml
 from torch import Tensor
 
-from gausspg import home
-from gausspg.assembly import assemble
 from gausspg.envs.base import BaseEnvironment
+from gausspg.envs.rollout import Rollout, collect_episodes, collect_steps
 from gausspg.estimators.base import ActionValue
 from gausspg.learners.base import Learner
 from gausspg.policies.base import Policy
-from gausspg.rollout import Rollout, collect_episodes, collect_steps
-from gausspg.tracking import read_status, run_folders
+from gausspg.tracking import location, read_status, run_folders
+from gausspg.training.assembly import assemble
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,12 @@ def take_up(run: str) -> RecordedRun:
 def _folder(run: str) -> Path:
     if Path(run).is_dir():
         return Path(run)
-    for folder in run_folders(home.runs()):
+    for folder in run_folders(location.runs()):
         if read_status(folder).get("run_id") == run:
             return folder
     raise ValueError(
-        f"problem.run={run} is not among the runs recorded in {home.runs()}, and no folder: name "
-        "a run id or the folder of a run"
+        f"problem.run={run} is not among the runs recorded in {location.runs()}, and no folder: "
+        "name a run id or the folder of a run"
     )
 
 

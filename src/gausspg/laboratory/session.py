@@ -13,27 +13,29 @@ import pandas as pd
 import torch
 import yaml
 
-from gausspg import home, preload
-from gausspg.build import SettingsError
-from gausspg.jobs import Event, Job, Outcome, Report, Started, cores, run_jobs
-from gausspg.labels import Composed, parameters, varying
 from gausspg.laboratory import findings
 from gausspg.laboratory.measure import measure
 from gausspg.laboratory.settings import Settings, assemble, check, effective
-from gausspg.memory import keep_freed_memory
-from gausspg.outcomes import set_right
-from gausspg.progress import summary_table
-from gausspg.provenance import without_credentials
-from gausspg.recording import store_of
+from gausspg.records.parameters import Composed, parameters
+from gausspg.records.provenance import without_credentials
+from gausspg.records.stores import store_of
 from gausspg.streams import Streams
-from gausspg.termination import Terminated, terminate_as_exception
+from gausspg.sweeps import preload
+from gausspg.sweeps.jobs import Event, Job, Outcome, Report, Started, cores, run_jobs
+from gausspg.sweeps.labels import varying
+from gausspg.sweeps.outcomes import set_right
+from gausspg.sweeps.progress import summary_table
 from gausspg.tracking import (
     Recorder,
     Store,
     StoreError,
     SweepRecorder,
+    location,
     sweep_tags,
 )
+from gausspg.tracking.termination import Terminated, terminate_as_exception
+from gausspg.training.build import SettingsError
+from gausspg.training.memory import keep_freed_memory
 
 _AXES = ("problem", "policy", "variance", "squash", "estimator")
 _BROUGHT = ("policy", "squash", "variance", "estimator", "problem")
@@ -64,7 +66,7 @@ _MOST_LINES = 12
 
 @dataclass(frozen=True)
 class Request:
-    """One measurement to be made; picklable. The attributes are as in `gausspg.worker.Request`."""
+    """One measurement to be made; picklable. Attributes as in `gausspg.sweeps.worker.Request`."""
 
     config: Mapping[str, Any]
     words: Mapping[str, str]
@@ -122,7 +124,7 @@ def run_job(job: Job, report: Report) -> dict[str, float]:
 
 
 def _run_single(composed: Composed, store: Store, command: str) -> int:
-    request = _request(composed, store, home.runs(), {"command": command}, None)
+    request = _request(composed, store, location.runs(), {"command": command}, None)
     told: list[object] = []
     try:
         with terminate_as_exception():
@@ -154,7 +156,7 @@ class _Sweep:
         self._composed, self._store, self._command = composed, store, command
         self._name = settings[0].sweep_name or Path(words.get("sweep", "gradients")).name
         self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
-        self._folder = home.runs() / f"{self._id}-{self._name}"
+        self._folder = location.runs() / f"{self._id}-{self._name}"
         self._workers = settings[0].jobs or cores()
         self._labels = varying(composed, _AXES, _BROUGHT)
 

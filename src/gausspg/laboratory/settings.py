@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import torch
 
-from gausspg.actions import to_plain
-from gausspg.build import SettingsError, build, find
 from gausspg.estimators.base import Estimator
-from gausspg.factory import build_policy
 from gausspg.laboratory.problems.base import OneStep, Problem
 from gausspg.laboratory.recipe import Baseline, Recipe, recipe_of
+from gausspg.policies.actions import to_plain
 from gausspg.policies.base import Policy
 from gausspg.ranges import Count, Natural, Positive
-from gausspg.settings import Node, Strict, TrackingSettings, validated
 from gausspg.streams import Streams
+from gausspg.training.build import SettingsError, build, find
+from gausspg.training.factory import build_policy
+from gausspg.training.settings import Node, Strict, TrackingSettings, validated
 
 
 class Settings(Strict):

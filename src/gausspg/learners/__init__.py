@@ -1,0 +1,1 @@
+"""What data and which weights an estimator gets; imports `estimators`, `diagnostics`, `envs`."""

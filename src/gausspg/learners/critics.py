@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gausspg.nets import linear, tanh
+from gausspg.policies.nets import linear, tanh
 
 OutputActivation = Literal["relu", "tanh", "elu"]
 """Activations whose derivative can be told from what they gave out."""

@@ -9,7 +9,9 @@ from torch import Tensor
 from gausspg.diagnostics.base import Diagnostics
 from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.differentiable import DifferentiableBatch
+from gausspg.envs.rollout import Rollout, collect_episodes, collect_steps
 from gausspg.estimators.base import ActionValue, Estimator, Evidence, Trajectories
+from gausspg.estimators.returns import generalised_advantage, next_values
 from gausspg.learners.base import (
     Iteration,
     Learner,
@@ -31,8 +33,6 @@ from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.through_dynamics import Window, as_rollout, unroll
 from gausspg.policies.base import ActionDistribution, Policy
 from gausspg.ranges import Count, Fraction, NonNegative, Positive
-from gausspg.returns import generalised_advantage, next_values
-from gausspg.rollout import Rollout, collect_episodes, collect_steps
 from gausspg.streams import Streams
 
 # Rows on which the metrics of the policy are taken; a mean over more changes no decision.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gausspg.diagnostics.base import Diagnostics
 from gausspg.envs.batch import BatchedEnv, NonFiniteError
+from gausspg.envs.rollout import Rollout, collect_steps
 from gausspg.estimators.base import ActionValue as ActionValueFunction
 from gausspg.estimators.base import Estimator
 from gausspg.learners.base import (
@@ -32,7 +33,6 @@ from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.temperature import build_temperature
 from gausspg.policies.base import Policy
 from gausspg.ranges import Count, Natural, NonNegative, Positive, Share
-from gausspg.rollout import Rollout, collect_steps
 from gausspg.streams import Streams
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gausspg.rollout import Rollout
+from gausspg.envs.rollout import Rollout
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gausspg.normaliser import Normaliser
+from gausspg.policies.normaliser import Normaliser
 
 
 class RewardScaler:

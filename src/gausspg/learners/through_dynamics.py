@@ -7,8 +7,8 @@ from torch import Tensor
 
 from gausspg.envs.batch import Episode
 from gausspg.envs.differentiable import DifferentiableBatch, Transition
+from gausspg.envs.rollout import Rollout
 from gausspg.policies.base import ActionDistribution, Policy
-from gausspg.rollout import Rollout
 
 
 @dataclass(frozen=True)

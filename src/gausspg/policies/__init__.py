@@ -1,0 +1,1 @@
+"""State -> distribution of the latent u -> action and its density; imports torch alone."""

@@ -10,8 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gausspg.actions import Actions
-from gausspg.normaliser import Normaliser
+from gausspg.policies.actions import Actions
+from gausspg.policies.normaliser import Normaliser
 
 
 class ActionDistribution(ABC):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gausspg.actions import DiscreteActions
-from gausspg.nets import Activation, linear, mlp, width
-from gausspg.normaliser import Normaliser
+from gausspg.policies.actions import DiscreteActions
 from gausspg.policies.base import ActionDistribution, Policy
+from gausspg.policies.nets import Activation, linear, mlp, width
+from gausspg.policies.normaliser import Normaliser
 from gausspg.ranges import Count, Positive
 
 

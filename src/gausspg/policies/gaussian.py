@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from gausspg.actions import BoxActions
-from gausspg.nets import Activation, linear, mlp, width
-from gausspg.normaliser import Normaliser
+from gausspg.policies.actions import BoxActions
 from gausspg.policies.base import ActionDistribution, Policy
+from gausspg.policies.nets import Activation, linear, mlp, width
+from gausspg.policies.normal import Normal
+from gausspg.policies.normaliser import Normaliser
+from gausspg.policies.squash.base import Squash
+from gausspg.policies.variance.base import Shape, Variance
 from gausspg.ranges import Count, Positive
-from gausspg.squash.base import Squash
-from gausspg.variance.base import Shape, Variance
-from gausspg.variance.normal import Normal
 
 
 class SquashedNormal(ActionDistribution):

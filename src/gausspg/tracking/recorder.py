@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from gausspg.termination import Terminated, requests_held
 from gausspg.tracking.arrival import arrive
 from gausspg.tracking.client import StoreError, connect, explain
 from gausspg.tracking.folder import (
@@ -42,6 +41,7 @@ from gausspg.tracking.runs import (
     send_table,
 )
 from gausspg.tracking.store import Store, is_server
+from gausspg.tracking.termination import Terminated, requests_held
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

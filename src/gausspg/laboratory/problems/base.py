@@ -12,13 +12,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gausspg.actions import BoxActions
+from gausspg.diagnostics.rows import Forward, grads_or_zeros
 from gausspg.estimators.base import Estimator, Offer
 from gausspg.laboratory import quadrature
 from gausspg.laboratory.estimators.base import LaboratoryEstimator
 from gausspg.laboratory.estimators.wrong import WrongEntropyWithoutSquash
 from gausspg.laboratory.recipe import Recipe
-from gausspg.laboratory.rows import Forward, grads_or_zeros
+from gausspg.policies.actions import BoxActions
 from gausspg.policies.base import ActionDistribution, Policy
 from gausspg.policies.gaussian import SquashedNormal
 

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from gausspg.diagnostics.rows import Forward
 from gausspg.envs.lqr import LQR
 from gausspg.estimators.base import Batch, Estimator, Trajectories
 from gausspg.laboratory.problems.base import Draws, Problem
 from gausspg.laboratory.recipe import Recipe
-from gausspg.laboratory.rows import Forward
 from gausspg.policies.base import ActionDistribution, Policy
 from gausspg.policies.gaussian import SquashedNormal
 from gausspg.ranges import Count, Natural, NonNegative, Positive

@@ -6,17 +6,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gausspg.diagnostics.moments import Moments
+from gausspg.diagnostics.rows import Forward, RowWise
 from gausspg.estimators.base import Batch, Estimator, Offer, Trajectories
 from gausspg.estimators.reparameterised import Reparameterised
+from gausspg.estimators.returns import reward_to_go
 from gausspg.estimators.score_function import ScoreFunction
-from gausspg.laboratory.moments import Moments
 from gausspg.laboratory.problems.base import Draws, Problem, Reference
 from gausspg.laboratory.recipe import Recipe
 from gausspg.laboratory.recorded_run import RecordedRun, take_up
-from gausspg.laboratory.rows import Forward, RowWise
 from gausspg.policies.base import Policy
 from gausspg.ranges import Count
-from gausspg.returns import reward_to_go
 
 Returns = Literal["critic", "monte_carlo"]
 

@@ -1,0 +1,1 @@
+"""Problems with known gradients, and their measurement; imports every other room."""

@@ -1,0 +1,1 @@
+"""What decides a run's bits, and what is recorded of it; imports `training` and `tracking`."""

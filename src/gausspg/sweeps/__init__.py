@@ -1,0 +1,1 @@
+"""Many runs: processes, progress, the closing table; imports `records` and what that imports."""

@@ -1,0 +1,27 @@
+"""What the fork servers import, named here without importing any of it.
+
+So a server can be started before its parent imports torch for itself: the two then take the same
+seconds.
+"""
+
+TRACKING = (
+    "gausspg.tracking",
+    "mlflow",
+    "mlflow.tracking",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.artifact.local_artifact_repo",
+    "alembic.command",
+    "alembic.config",
+)
+"""So that a child's first run costs no import. The first sets what MLflow reads when imported."""
+
+TRAINING = (
+    *TRACKING,
+    "hydra",
+    # 1 s: torch imports them only when it is made deterministic and with the first optimiser.
+    "torch._inductor.config",
+    "torch._dynamo",
+    "gausspg.sweeps.worker",
+)
+
+MEASURING = (*TRACKING, "gausspg.laboratory.session")

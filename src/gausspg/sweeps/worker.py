@@ -1,0 +1,186 @@
+"""One run from its settings to its record: what happens inside the process of a job."""
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from gausspg.envs import video
+from gausspg.records import existing, reading, shared
+from gausspg.records.identity import Identity
+from gausspg.records.parameters import parameters
+from gausspg.records.provenance import without_credentials
+from gausspg.streams import Streams
+from gausspg.sweeps.jobs.child import Job, Report, Started
+from gausspg.sweeps.progress import Progress
+from gausspg.tracking import ORIGIN, Recorder, Store, StoreError, read_metrics, write_whole
+from gausspg.training import factory, trainer
+from gausspg.training.assembly import Assembled, assemble
+from gausspg.training.settings import Settings, check
+from gausspg.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run to be done; picklable.
+
+    Attributes:
+        config: the resolved configuration, plain values.
+        words: axis -> word, as on the command line.
+        name: for people.
+        folder: of the run, made when it begins.
+        tags: of the MLflow run.
+        store: where it is recorded.
+        parent_run_id: the sweep's run, if it belongs to one.
+        identity: of the run, see `gausspg.records.identity`.
+        provenance: see `gausspg.records.provenance`.
+        patch: what leads from the recorded commit to the source.
+        resume: the run in `folder` was interrupted, and goes on.
+    """
+
+    config: Mapping[str, Any]
+    words: Mapping[str, str]
+    name: str
+    folder: Path
+    tags: Mapping[str, str]
+    store: Store
+    parent_run_id: str | None
+    identity: Identity
+    provenance: Mapping[str, Any]
+    patch: bytes = b""
+    resume: bool = False
+
+
+def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
+    """Build everything a run consists of once, and throw it away.
+
+    Raises:
+        SettingsError: what would stop the run before its first step, in one line.
+    """
+    settings = check(config)
+    # As in the run. With more, drawing small weight matrices takes many times as long.
+    torch.set_num_threads(settings.threads)
+    environment = factory.build_environment(settings)
+    streams = Streams(settings.seed)
+    policy = factory.build_policy(factory.policy_spec(settings, environment), streams)
+    factory.build_device(settings)
+    # On the CPU in any case: this process need not hold a CUDA context.
+    factory.build_learner(settings, environment, policy, streams, torch.device("cpu"))
+
+
+def run_job(job: Job, report: Report) -> dict[str, float]:
+    """Do the run in `job.payload`; see `run`."""
+    return run(job.payload, report)
+
+
+def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
+    """Train, record, and return the metrics of the final evaluation.
+
+    Args:
+        request: what to do.
+        report: receives `Started` and then a `Progress` after every iteration.
+
+    Raises:
+        SettingsError: see `refuse_what_cannot_work`; nothing is recorded.
+        StoreError: the run cannot be recorded; nothing is left behind.
+        NonFiniteError, OSError: training cannot go on; the run is recorded as FAILED.
+    """
+    parts = assemble(request.config, request.folder, request.identity.key)
+    shown = parameters(_shown(request.config), request.words)
+    with Recorder(
+        request.store, request.folder, request.name, shown, request.tags,
+        request.parent_run_id, resume=request.resume,
+    ) as recorder:  # fmt: skip
+        report(Started(recorder.run_id))
+        if request.resume:
+            _take_up(parts.loop, recorder)
+        existing.mark(request.folder, request.identity)
+        _record_origin(request, recorder)
+        metrics = _train(parts.loop, parts.settings, recorder, report)
+        result = reading.result_of(request.folder)
+        recorder.text(shared.RESULT, json.dumps(result, indent=1) + "\n")
+        for name in (trainer.FINAL, trainer.BEST):
+            recorder.artifact(request.folder / name)
+        _animate(recorder, parts)
+    return metrics
+
+
+def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the credentials that the address of its store may hold."""
+    tracking = dict(config["tracking"])
+    if isinstance(tracking.get("uri"), str):
+        tracking["uri"] = without_credentials(tracking["uri"])
+    return {**config, "tracking": tracking}
+
+
+def _record_origin(request: Request, recorder: Recorder) -> None:
+    """Write and send what the run is made of.
+
+    A run that goes on sends again what it wrote when it began: what killed it may have been faster.
+    """
+    folder = request.folder
+    if not (request.resume and (folder / ORIGIN[-1]).is_file()):
+        config = yaml.safe_dump(_shown(request.config), sort_keys=False)
+        origin = json.dumps(request.provenance, indent=1) + "\n"
+        for name, content in zip(
+            ORIGIN, (request.patch, config.encode(), origin.encode()), strict=True
+        ):
+            if content:
+                write_whole(folder / name, content)
+    for path in map(folder.joinpath, ORIGIN):
+        if path.is_file():
+            recorder.artifact(path)
+
+
+def _take_up(loop: Trainer, recorder: Recorder) -> None:
+    """Go on from the latest checkpoint; from the beginning if the run had none yet."""
+    if not (recorder.folder / trainer.CHECKPOINT).exists() and not read_metrics(recorder.folder):
+        return
+    try:
+        problem = loop.resume()
+    except ValueError as error:
+        raise StoreError(str(error)) from error
+    if problem is not None:
+        print(f"run {recorder.name}: goes on from the checkpoint before the last, {problem}",
+              file=sys.stderr)  # fmt: skip
+    recorder.repeats_from(loop.told)
+
+
+def _train(
+    loop: Trainer, settings: Settings, recorder: Recorder, report: Callable[[Any], None]
+) -> dict[str, float]:
+    begin = time.perf_counter()
+    metrics: dict[str, float] = {}
+    latest: float | None = None
+    for step, metrics in loop.run():
+        recorder.log(step, metrics)
+        latest = metrics.get("train/return_mean", latest)
+        rate = step / (time.perf_counter() - begin)
+        report(Progress(step, settings.steps, rate, latest))
+    return metrics
+
+
+def _animate(recorder: Recorder, parts: Assembled) -> None:
+    settings, environment = parts.settings, parts.environment
+    if settings.video.frames == 0:
+        return
+    path = recorder.folder / "policy.gif"
+    try:
+        video.save_animation(
+            path, parts.policy, environment, settings.evaluation.seed, settings.video.frames,
+            settings.video.width,
+        )  # fmt: skip
+    except Exception as error:
+        # A machine that cannot draw must not cost a training; the run says that it has no picture.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        warnings.warn(f"no animation of {environment.id}: {reason}", stacklevel=2)
+        recorder.set_tag("no_animation", reason)
+        return
+    recorder.artifact(path)

@@ -1,0 +1,1 @@
+"""Settings -> objects -> the loop that yields metrics; imports `learners` and what that imports."""

@@ -1,0 +1,135 @@
+"""From the settings of one run to its objects; what cannot work is refused here, in one line."""
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from gausspg.diagnostics.base import Diagnostics
+from gausspg.diagnostics.none import Nothing
+from gausspg.envs.base import BaseEnvironment
+from gausspg.learners.base import Learner
+from gausspg.policies.actions import BoxActions, from_plain, to_plain
+from gausspg.policies.base import Policy
+from gausspg.policies.normaliser import Normaliser
+from gausspg.streams import Streams
+from gausspg.training.build import SettingsError, build, find
+from gausspg.training.settings import Settings
+
+PolicySpec = Mapping[str, Any]
+
+
+def build_device(settings: Settings) -> torch.device:
+    """Return the device that policy and critic live on.
+
+    Raises:
+        SettingsError: there is no such device here.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("device=cuda and torch finds no CUDA device here: set device=cpu")
+    return torch.device(settings.device)
+
+
+def build_environment(settings: Settings) -> BaseEnvironment:
+    """Build the environment of a run.
+
+    Raises:
+        SettingsError: it cannot be made; the message says why and what to do.
+    """
+    try:
+        environment: BaseEnvironment = build(settings.env, "env")
+    except ModuleNotFoundError as error:
+        raise SettingsError(str(error)) from error
+    return environment
+
+
+def policy_spec(settings: Settings, environment: BaseEnvironment) -> dict[str, Any]:
+    """Return, in plain values, everything that is needed to build a run's policy again."""
+    return {
+        "policy": settings.policy,
+        "variance": settings.variance,
+        "squash": settings.squash,
+        "env_id": environment.id,
+        "observation_dim": environment.observation_dim,
+        "normalise_observation": environment.normalise_observation,
+        "actions": to_plain(environment.actions),
+    }
+
+
+def build_policy(spec: PolicySpec, streams: Streams) -> Policy:
+    """Build an untrained policy on the CPU.
+
+    Args:
+        spec: as `policy_spec` gives it.
+        streams: the run's randomness; each part draws from a stream of its own, so that the mean
+            starts from the same weights under every variance mode.
+
+    Raises:
+        SettingsError: the parts do not go together, or not with the environment's actions.
+    """
+    actions = from_plain(spec["actions"])
+    target = find(spec["policy"], "policy")
+    word = target.__module__.rpartition(".")[2]
+    serves = getattr(target, "serves", None)
+    if serves is None or not isinstance(actions, serves):
+        other = "gaussian" if isinstance(actions, BoxActions) else "categorical"
+        raise SettingsError(
+            f"policy={word} does not serve the {actions} of env.id={spec['env_id']}: "
+            f"set policy={other}"
+        )
+    parts: dict[str, Any] = {
+        "actions": actions,
+        "normaliser": Normaliser(spec["observation_dim"], spec["normalise_observation"]),
+        "generator": streams.torch("initialisation_policy"),
+    }
+    parameters = inspect.signature(target).parameters
+    for axis in ("variance", "squash"):
+        if axis in parameters and spec[axis] is None:
+            raise SettingsError(f"policy={word} needs a {axis} and none is set: add {axis}=WORD")
+        if axis not in parameters and spec[axis] is not None:
+            raise SettingsError(
+                f"{axis} has no meaning for policy={word}, which serves the {actions} of "
+                f"env.id={spec['env_id']}: leave it out with ~{axis}"
+            )
+    if spec["variance"] is not None:
+        generator = streams.torch("initialisation_variance")
+        parts["variance"] = partial(build, spec["variance"], "variance", generator=generator)
+    if spec["squash"] is not None and isinstance(actions, BoxActions):
+        low, high = torch.tensor(actions.low), torch.tensor(actions.high)
+        parts["squash"] = build(spec["squash"], "squash", low=low, high=high)
+    policy: Policy = build(spec["policy"], "policy", **parts)
+    return policy
+
+
+def build_learner(
+    settings: Settings,
+    environment: BaseEnvironment,
+    policy: Policy,
+    streams: Streams,
+    device: torch.device,
+) -> Learner:
+    """Build the learner of a run, with its estimator, around `policy`.
+
+    Raises:
+        SettingsError: a setting is wrong, or estimator and learner do not go together.
+    """
+    diagnostics: Diagnostics = (
+        Nothing() if settings.diagnostics is None else build(settings.diagnostics, "diagnostics")
+    )
+    learner: Learner = build(
+        settings.learner,
+        "learner",
+        policy=policy,
+        estimator=partial(build, settings.estimator, "estimator"),
+        diagnostics=diagnostics,
+        differentiable=environment.differentiable,
+        gamma=settings.gamma,
+        num_envs=environment.num_envs,
+        scale_rewards=environment.normalise_reward,
+        budget=settings.steps,
+        streams=streams,
+        device=device,
+    )
+    return learner

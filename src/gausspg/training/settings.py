@@ -1,0 +1,115 @@
+"""The settings of one run, typed and range-checked.
+
+The axes (`env`, `variance`, ...) are nodes whose `_target_` knows its own settings; those are
+checked when `gausspg.training.build` builds them. What belongs to no axis is checked here.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gausspg.ranges import Count, Fraction, Natural
+from gausspg.training.build import SettingsError, describe
+
+Node = dict[str, Any]
+
+
+class Strict(BaseModel):
+    """Settings that know no unknown key, no infinite number and no true among the numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object) -> object:
+        # None of these settings is a switch, and Python counts true among the numbers.
+        if isinstance(value, bool):
+            raise ValueError("true and false are no values here")
+        return value
+
+
+Kind = TypeVar("Kind", bound=Strict)
+
+
+class EvaluationSettings(Strict):
+    """When and how the policy is evaluated."""
+
+    interval: Count
+    episodes: Count
+    final_episodes: Count
+    solved: float | None = None  # Runs recorded before it was a setting lack it.
+    seed: Natural
+
+
+class TrackingSettings(Strict):
+    """Where runs are recorded."""
+
+    uri: str | None
+    experiment: Annotated[str, Field(min_length=1)]
+
+
+class VideoSettings(Strict):
+    """The short animation of the trained policy."""
+
+    frames: Natural
+    width: Count
+
+
+class Settings(Strict):
+    """Everything that is set for one run; one attribute per key of `conf/config.yaml`."""
+
+    seed: Natural
+    steps: Count
+    gamma: Fraction
+    device: Literal["cpu", "cuda"]
+    threads: Count
+    checkpoint_interval: Count
+    evaluation: EvaluationSettings
+    tracking: TrackingSettings
+    video: VideoSettings
+    jobs: Count | None
+    sweep_name: str | None
+    existing: Literal["skip", "rerun", "refuse"] | None = None
+    env: Node
+    policy: Node
+    estimator: Node
+    learner: Node
+    variance: Node | None = None
+    squash: Node | None = None
+    diagnostics: Node | None = None  # Runs recorded before it was an axis lack it.
+
+
+def check(config: Mapping[str, Any]) -> Settings:
+    """Check a resolved configuration.
+
+    Raises:
+        SettingsError: the first wrong value, in one line.
+    """
+    return validated(Settings, config)
+
+
+def validated(kind: type[Kind], config: Mapping[str, Any]) -> Kind:
+    """Check a resolved configuration against any class of settings.
+
+    Raises:
+        SettingsError: the first wrong value, in one line.
+    """
+    refuse_missing(config)
+    try:
+        return kind.model_validate(config)
+    except ValidationError as error:
+        raise SettingsError(describe(error)) from error
+
+
+def refuse_missing(node: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse what nobody gave a value, `???`.
+
+    Raises:
+        SettingsError: the first of them.
+    """
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            refuse_missing(value, f"{prefix}{key}.")
+        elif value == "???":
+            raise SettingsError(f"{prefix}{key} is missing: add {prefix}{key}=VALUE")

@@ -1,0 +1,222 @@
+"""The loop: iterations of a learner, evaluations, checkpoints.
+
+A run is cut into segments at its checkpoints. Each segment begins with new environments, seeded by
+(seed, segment), in every run alike: so what follows a checkpoint does not depend on anything that a
+checkpoint cannot hold. The checkpoint interval is thereby part of what identifies a run.
+"""
+
+import copy
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gausspg.envs.base import BaseEnvironment
+from gausspg.envs.batch import NonFiniteError
+from gausspg.envs.evaluation import evaluate
+from gausspg.learners.base import Iteration, Learner
+from gausspg.policies.base import Policy
+from gausspg.streams import Streams
+from gausspg.training import checkpoints
+from gausspg.training.settings import Settings
+
+Metrics = dict[str, float]
+
+CHECKPOINT, BEST, FINAL = "checkpoint.pt", "best.pt", "final.pt"
+
+
+class Trainer:
+    """Trains one policy; yields metrics and knows no logger.
+
+    Args:
+        settings: budget, intervals, seeds.
+        environment: to train and to evaluate in.
+        policy: trained in place.
+        spec: saved with the policy, see `gausspg.training.factory.policy_spec`.
+        learner: does the learning.
+        streams: the run's randomness.
+        folder: of the run; receives `checkpoint.pt` (and the one before it), `best.pt` and
+            `final.pt`.
+        identity: of the run, kept in its checkpoints.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: BaseEnvironment,
+        policy: Policy,
+        spec: dict[str, Any],
+        learner: Learner,
+        streams: Streams,
+        folder: Path,
+        identity: str = "",
+    ) -> None:
+        self._settings, self._environment = settings, environment
+        self._policy, self._spec = policy, spec
+        self._learner, self._streams, self._folder = learner, streams, folder
+        self._identity = identity
+        self.step = 0
+        self.told = 0
+        self._iteration = 0
+        self._segment = 0
+        self._saved_at = 0
+        self._best = -np.inf
+        self._resumed = False
+
+    def resume(self, any_source: bool = False) -> str | None:
+        """Take up the state of the latest checkpoint in the folder; `run` then goes on from there.
+
+        `told` is the number of pairs that `run` had yielded by then.
+
+        Args:
+            any_source: also one of another identity: what is loaded is looked at and not
+                trained on.
+
+        Returns:
+            Why it is not the latest checkpoint, or None.
+
+        Raises:
+            ValueError: there is no whole checkpoint, or it is one of another configuration.
+        """
+        state, problem = checkpoints.load_latest(self._folder / CHECKPOINT)
+        if state.get("identity") != self._identity and not any_source:
+            raise ValueError(
+                f"{self._folder / CHECKPOINT} is of another configuration, source or environment, "
+                "so the run cannot go on from it: run it anew with existing=rerun"
+            )
+        self.step, self._iteration = state["step"], state["iteration"]
+        self._segment, self._best = state["segment"], state["best"]
+        self.told = state["told"]
+        self._policy.load_state_dict(state["policy"])
+        self._learner.load_state_dict(state["learner"])
+        self._saved_at = self.step
+        self._resumed = True
+        return problem
+
+    def run(self) -> Iterator[tuple[int, Metrics]]:
+        """Train to the end of the budget, yielding (step, metrics) after every iteration.
+
+        The last pair holds the evaluation at the end. After `resume`, only what comes after the
+        checkpoint.
+
+        Raises:
+            NonFiniteError: an observation, reward or gradient is not finite; the message names the
+                step, the tensor and the last good checkpoint.
+        """
+        try:
+            for pair in self._run():
+                self.told += 1
+                yield pair
+        except NonFiniteError as error:
+            raise NonFiniteError(
+                f"after step {self.step}: {error}; the run stops, the state of step "
+                f"{self._saved_at} is kept in {CHECKPOINT}"
+            ) from error
+
+    def _run(self) -> Iterator[tuple[int, Metrics]]:
+        if not self._resumed:
+            self._save_checkpoint()
+        while self.step < self._settings.steps:
+            yield from self._run_segment()
+            self._segment += 1
+            self._save_checkpoint()
+        self._save_policy(FINAL)
+        yield self.step, self._evaluate_at_the_end()
+
+    def _evaluate_at_the_end(self) -> Metrics:
+        """Evaluate the final policy, and the best one by the evaluations so far.
+
+        On episodes that no choice was made on: the best of several looks better than it is on
+        those by which it was chosen.
+        """
+        best_before = self._best
+        metrics = self._evaluate_and_keep_best()
+        number, fresh = self._settings.evaluation.final_episodes, self._settings.evaluation.seed + 1
+        final = self._evaluate(self._policy, number, fresh, "final_")
+        if self._best > best_before:
+            # The last policy is the best, and an evaluation is a pure function: the same numbers.
+            same = {name.replace("/final_", "/best_"): value for name, value in final.items()}
+            return metrics | final | same
+        best = copy.deepcopy(self._policy)
+        best.load_state_dict(checkpoints.load(self._folder / BEST)["state_dict"])
+        return metrics | final | self._evaluate(best, number, fresh, "best_")
+
+    def _evaluate_and_keep_best(self) -> Metrics:
+        evaluation = self._settings.evaluation
+        metrics = self._evaluate(self._policy, evaluation.episodes, evaluation.seed, "")
+        score = metrics["eval/deterministic_return_mean"]
+        if score > self._best:
+            self._best = score
+            self._save_policy(BEST)
+        return metrics
+
+    def _run_segment(self) -> Iterator[tuple[int, Metrics]]:
+        settings = self._settings
+        end = min(settings.steps, (self._segment + 1) * settings.checkpoint_interval)
+        seeds = [
+            self._streams.numpy("environment", self._segment, index)
+            for index in range(self._environment.num_envs)
+        ]
+        self._learner.begin_segment()
+        with self._environment.batch(seeds) as env:
+            env.reset()
+            while self.step < end:
+                begin, in_step = time.perf_counter(), env.seconds_in_step
+                iteration = self._learner.iterate(
+                    env, self._iteration, self.step / settings.steps, settings.steps - self.step
+                )
+                seconds = time.perf_counter() - begin
+                due = _crosses(self.step, iteration.steps, settings.evaluation.interval)
+                self.step += iteration.steps
+                self._iteration += 1
+                metrics = iteration.metrics | _summarise(iteration)
+                metrics["time/steps_per_second"] = iteration.steps / seconds
+                metrics["time/env_share"] = (env.seconds_in_step - in_step) / seconds
+                if due and self.step < settings.steps:
+                    metrics |= self._evaluate_and_keep_best()
+                yield self.step, metrics
+
+    def _evaluate(self, policy: Policy, episodes: int, seed: int, prefix: str) -> Metrics:
+        metrics: Metrics = {}
+        for name, deterministic in (("deterministic", True), ("stochastic", False)):
+            result = evaluate(policy, self._environment, seed, episodes, deterministic)
+            metrics |= result.metrics(f"eval/{prefix}{name}", self._settings.evaluation.solved)
+        return metrics
+
+    def _save_policy(self, name: str) -> None:
+        checkpoints.save_policy(self._folder / name, self._policy, self._spec)
+
+    def _save_checkpoint(self) -> None:
+        checkpoints.save(
+            self._folder / CHECKPOINT,
+            {
+                "identity": self._identity,
+                "told": self.told,
+                "step": self.step,
+                "iteration": self._iteration,
+                "segment": self._segment,
+                "best": float(self._best),
+                "policy": self._policy.state_dict(),
+                "learner": self._learner.state_dict(),
+            },
+            keep_previous=True,
+        )
+        self._saved_at = self.step
+
+
+def _crosses(step: int, taken: int, interval: int) -> bool:
+    """Tell whether a multiple of `interval` lies in (step, step + taken]."""
+    return (step + taken) // interval > step // interval
+
+
+def _summarise(iteration: Iteration) -> Metrics:
+    """Mean return and length of the episodes that ended, if any did."""
+    if not iteration.episodes:
+        return {}
+    return {
+        "train/return_mean": float(np.mean([e.total_return for e in iteration.episodes])),
+        "train/length_mean": float(np.mean([e.length for e in iteration.episodes])),
+        "train/episodes": float(len(iteration.episodes)),
+    }

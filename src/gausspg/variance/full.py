@@ -1,8 +1,0 @@
-"""`variance=full`: a full covariance; its Cholesky factor L(s) depends on the state."""
-
-from gausspg.variance.base import StateDependentScale
-from gausspg.variance.cholesky import Cholesky
-
-
-class Full(Cholesky, StateDependentScale):
-    """See `Cholesky` for the covariance and `StateDependentScale` for its numbers."""

@@ -1,8 +1,0 @@
-"""`variance=full_global`: a full covariance; one Cholesky factor L for all states."""
-
-from gausspg.variance.base import StateIndependentScale
-from gausspg.variance.cholesky import Cholesky
-
-
-class FullGlobal(Cholesky, StateIndependentScale):
-    """See `Cholesky` for the covariance and `StateIndependentScale` for its numbers."""

@@ -1,8 +1,0 @@
-"""`variance=learned`: a diagonal covariance; a second head gives the log-std from the state."""
-
-from gausspg.variance.base import StateDependentScale
-from gausspg.variance.diagonal import Diagonal
-
-
-class Learned(Diagonal, StateDependentScale):
-    """See `Diagonal` for the covariance and `StateDependentScale` for its numbers."""
