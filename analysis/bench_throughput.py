@@ -90,9 +90,7 @@ class Loop(Training):
     """On-policy training, and the same actions through bare environments.
 
     The bare ones go through the very same states, down to the last bit: they are made anew for
-    every episode, without which BipedalWalker would do other work for the same actions. They are
-    as Gymnasium makes them, without what `gausspg.envs.quick_numbers` and `quick_walker` leave
-    out of a step; that is why the ratio to them can come near 1.
+    every episode, without which BipedalWalker would do other work for the same actions.
     """
 
     def __init__(self, overrides: list[str]) -> None:

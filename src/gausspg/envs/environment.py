@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gausspg.envs import quick_numbers, quick_walker
 from gausspg.envs.base import BaseEnvironment
 from gausspg.envs.gymnasium_batch import GymnasiumBatch
 from gausspg.envs.spaces import describe_actions, needs_flattening
@@ -62,7 +61,9 @@ class Environment(BaseEnvironment):
 
     def batch(self, generators: Sequence[np.random.Generator]) -> GymnasiumBatch:
         """See `BaseEnvironment`."""
-        return GymnasiumBatch(self, generators)
+        return GymnasiumBatch(
+            self.id, self.observation_dim, generators, self.make, self.rebuild_at_reset
+        )
 
     def make(self, render: bool = False) -> gym.Env[Any, Any]:
         """See `BaseEnvironment`."""
@@ -78,8 +79,6 @@ class Environment(BaseEnvironment):
             # What an environment makes of a wrong keyword is its own affair.
             reason = f"{type(error).__name__}: {_one_line(error)}"
             raise ValueError(f"env.kwargs={self.kwargs} do not fit {self.id}: {reason}") from error
-        quick_numbers.quicken(env)
-        quick_walker.quicken(env)
         if needs_flattening(env.observation_space):
             env = gym.wrappers.FlattenObservation(env)
         return env
