@@ -20,7 +20,7 @@ gym.register("TestNaNAtReset-v0", NaNAtReset)
 
 
 def made(env_id: str, **kwargs: Any) -> Environment:
-    return Environment(env_id, 1, False, False, False, 0, kwargs)
+    return Environment(env_id, 1, False, False, False, 0, kwargs, "gymnasium", 1)
 
 
 def generators(*seeds: int) -> list[np.random.Generator]:

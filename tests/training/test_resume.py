@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from composing import SMALL, Run, equal, run_from, settings_of
+from composing import NEEDS_ENVPOOL, SMALL, Run, equal, run_from, settings_of
 from gausspg.training import checkpoints
 from gausspg.training.settings import Settings
 
@@ -28,6 +28,7 @@ KINDS = [
     ("env=cartpole", "learner.epochs=2"),
     ("env=lunar_lander_continuous", "variance=full", "squash=tanh", BRIEF),
     ("env=bipedal_walker", "variance=learned_global", BRIEF),
+    pytest.param(("env=bipedal_walker", "env.backend=envpool", BRIEF), marks=NEEDS_ENVPOOL),
     ("env=pendulum_torch", "estimator=reparameterised", "learner=on_policy",
      "estimator.through=dynamics", "estimator.horizon=2", "evaluation.interval=96"),
     ("env=pendulum", *REPLAY, BRIEF),

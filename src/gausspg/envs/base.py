@@ -46,3 +46,11 @@ class BaseEnvironment(ABC):
         Args:
             generators: one per environment; they give the episodes' seeds.
         """
+
+    def training_batch(self, generators: Sequence[np.random.Generator]) -> BatchedEnv:
+        """Make a batch to train in, which may be another implementation than that of `batch`.
+
+        Args:
+            generators: see `batch`.
+        """
+        return self.batch(generators)

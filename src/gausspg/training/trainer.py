@@ -160,7 +160,7 @@ class Trainer:
             for index in range(self._environment.num_envs)
         ]
         self._learner.begin_segment()
-        with self._environment.batch(seeds) as env:
+        with self._environment.training_batch(seeds) as env:
             env.reset()
             while self.step < end:
                 begin, in_step = time.perf_counter(), env.seconds_in_step
