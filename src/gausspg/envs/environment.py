@@ -27,6 +27,7 @@ class Environment(BaseEnvironment):
             not depend on what it was used for before. BipedalWalker needs it: it keeps one Box2D
             world, with all its contact caches, for life.
         frame_skip: frames left out between two of the video.
+        clips_actions: it clips actions to their bounds itself; see `BaseEnvironment`.
         kwargs: passed to `gymnasium.make`.
         backend: what steps the environments of a training; `gymnasium` steps all others.
         pool_threads: of `envpool`; the bits do not depend on it.
@@ -48,6 +49,7 @@ class Environment(BaseEnvironment):
         normalise_reward: bool,
         rebuild_at_reset: bool,
         frame_skip: Natural,
+        clips_actions: bool,
         kwargs: Mapping[str, Any],
         backend: Literal["gymnasium", "envpool"],
         pool_threads: Count,
@@ -58,6 +60,7 @@ class Environment(BaseEnvironment):
         self.normalise_reward = normalise_reward
         self.rebuild_at_reset = rebuild_at_reset
         self.frame_skip = frame_skip
+        self.clips_actions = clips_actions
         self.kwargs = dict(kwargs)
         self.backend, self.pool_threads = backend, pool_threads
         env = self.make()
