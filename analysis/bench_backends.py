@@ -50,7 +50,10 @@ class Sample:
 def environment_of(env_id: str, backend: Any) -> Environment:
     """Return an environment, made anew for every episode where that makes a difference."""
     anew = "Bipedal" in env_id
-    return Environment(env_id, BATCH, False, False, anew, 0, {}, backend, 1)
+    return Environment(
+        env_id, BATCH, False, False, anew, 0,
+        clips_actions=False, kwargs={}, backend=backend, pool_threads=1,
+    )  # fmt: skip
 
 
 def sample(environment: Environment, act: Act, episodes: int) -> Sample:
