@@ -94,7 +94,7 @@ def must_be_refused(config: Config, actions: object, pairs: set[tuple[str, str]]
     words = tuple(part.__module__.rpartition(".")[2] for part in (variance, squash))
     return (
         words in pairs
-        or (squash.needs_bounds and not bounded)
+        or (squash.bounds_actions and not bounded)
         or variance.minimum_action_dim > len(actions.low)
     )
 
