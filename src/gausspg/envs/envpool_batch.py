@@ -61,17 +61,19 @@ class EnvpoolBatch(BatchedEnv):
         self._begin(self._all)
 
     def _begin(self, rows: NDArray[np.int32]) -> None:
-        observations, info = self._pool.reset(rows)
-        self.observations[info["env_id"]] = observations
+        self.observations[rows], _ = self._pool.reset(rows)
         self._returns[rows] = 0.0
         self._lengths[rows] = 0
 
     def _step(
         self, actions: NDArray[np.generic], active: Sequence[int] | None, step: Step
     ) -> list[Episode]:
-        moved = self._all if active is None else np.array(active, np.int32)
-        observations, rewards, terminated, _, info = self._pool.step(actions[moved], moved)
-        rows = info["env_id"]
+        rows: Any = slice(None)
+        moved = self._all
+        if active is not None:
+            moved = rows = np.array(active, np.int32)
+        # What comes back is in the order of what is sent, whichever thread is done first.
+        observations, rewards, terminated, _, _ = self._pool.step(actions[rows], moved)
         self.observations[rows] = observations
         step.rewards[rows] = rewards
         self._returns[rows] += rewards
