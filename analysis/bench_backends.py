@@ -4,10 +4,11 @@
     python analysis/bench_backends.py runs/.../final.pt     and trained policies, each in its own
 
 First, from equal states, the largest difference over some steps of the same actions. Then, over
-whole episodes of fixed policies, returns, lengths, the reward and the observation of one step each,
-side by side with two-sample Kolmogorov-Smirnov tests. Episodes are independent of each other, and
-of each one step is taken, since those of one episode are not. `!` marks what would come up once in
-a thousand tables like this one if both backends were the same.
+whole episodes of fixed policies, returns, lengths, the reward of one step drawn from each, the
+observation of an early step and the last one, side by side with two-sample Kolmogorov-Smirnov
+tests. Episodes are independent of each other, and of each one step is taken, since those of one
+episode are not. Of observations the entry is shown that differs most, and p is multiplied by their
+number. `!` marks what would come up once in a thousand such tables if both backends were the same.
 """
 
 import argparse
@@ -39,12 +40,16 @@ Act = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Sample:
-    """Of some episodes: `[episodes]`, observations `[those that lasted, observation_dim]`."""
+    """Of some episodes: `[episodes]`, observations `[episodes, observation_dim]`.
+
+    `early` is of those that lasted so long.
+    """
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.float64]
     rewards: NDArray[np.float64]
-    observations: NDArray[np.float64]
+    early: NDArray[np.float64]
+    last: NDArray[np.float64]
 
 
 def environment_of(env_id: str, backend: Any) -> Environment:
@@ -62,19 +67,25 @@ def sample(environment: Environment, act: Act, episodes: int) -> Sample:
     returns: list[float] = []
     lengths: list[int] = []
     rewards: list[float] = []
-    observations: list[NDArray[np.float32]] = []
+    early: list[NDArray[np.float32]] = []
+    last: list[NDArray[np.float32]] = []
     for first in range(0, episodes, BATCH):
         seeds = [streams.numpy("bench", first + index) for index in range(BATCH)]
         with environment.training_batch(seeds) as env:
-            for ended in _play(env, act, observations):
+            for ended in _play(env, act, early, last):
                 returns.append(sum(ended))
                 lengths.append(len(ended))
                 rewards.append(chance.choice(ended))
-    columns = (np.array(column, np.float64) for column in (returns, lengths, rewards, observations))
+    columns = (np.array(column, np.float64) for column in (returns, lengths, rewards, early, last))
     return Sample(*columns)
 
 
-def _play(env: BatchedEnv, act: Act, observations: list[NDArray[np.float32]]) -> list[list[float]]:
+def _play(
+    env: BatchedEnv,
+    act: Act,
+    early: list[NDArray[np.float32]],
+    last: list[NDArray[np.float32]],
+) -> list[list[float]]:
     env.reset()
     rewards: list[list[float]] = [[] for _ in range(len(env))]
     active = list(range(len(env)))
@@ -82,9 +93,10 @@ def _play(env: BatchedEnv, act: Act, observations: list[NDArray[np.float32]]) ->
         step, _ = env.step(act(env.observations), active)
         for index in active:
             rewards[index].append(float(step.rewards[index]))
+        last += step.last_observations.values()
         active = [index for index in active if index not in step.last_observations]
         if active and len(rewards[active[0]]) == LOOKED_AT:
-            observations += [env.observations[index].copy() for index in active]
+            early += [env.observations[index].copy() for index in active]
     return rewards
 
 
@@ -117,11 +129,18 @@ def compare(env_id: str, policies: dict[str, Act], episodes: int) -> None:
         one, other = (sample(environment, act, episodes) for environment in environments)
         for quantity in ("returns", "lengths", "rewards"):
             _row(env_id, name, quantity, getattr(one, quantity), getattr(other, quantity))
-        seen, shown = one.observations, other.observations
-        if min(len(seen), len(shown)) > episodes // 10:
-            tests = [stats.ks_2samp(seen[:, i], shown[:, i]) for i in range(seen.shape[1])]
-            worst = min(range(len(tests)), key=lambda i: tests[i].pvalue)
-            _row(env_id, name, f"observation[{worst}]", seen[:, worst], shown[:, worst], len(tests))
+        for moment in ("early", "last"):
+            seen, shown = getattr(one, moment), getattr(other, moment)
+            if min(len(seen), len(shown)) > episodes // 10:
+                _most_different(env_id, name, moment, seen, shown)
+
+
+def _most_different(
+    env_id: str, policy: str, moment: str, one: NDArray[np.float64], other: NDArray[np.float64]
+) -> None:
+    tests = [stats.ks_2samp(one[:, entry], other[:, entry]) for entry in range(one.shape[1])]
+    worst = min(range(len(tests)), key=lambda entry: tests[entry].pvalue)
+    _row(env_id, policy, f"{moment}[{worst}]", one[:, worst], other[:, worst], len(tests))
 
 
 def _row(
