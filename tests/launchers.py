@@ -1,6 +1,7 @@
 """A sweep of 8 under any launcher, of which one raises, one exits and one is killed.
 
-    python tests/launchers.py processes joblib ray submitit_local submitit_slurm
+    python tests/launchers.py processes joblib ray_no_retry submitit_local
+    python tests/slurm_cluster.py python tests/launchers.py submitit_slurm preempted
 
 5 finish and 3 are told apart, one line each; the exit status is 1; the same command again runs
 these 3 and ends with 0. Imported by the jobs as `env.id=launchers:Doomed-v0`.
@@ -10,17 +11,19 @@ import csv
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pandas as pd
 
-from cli import Command
+from cli import SECONDS, Command, eventually
 from composing import SMALL, Clockwork
-from gausspg.tracking import default_uri, find_runs
+from gausspg.tracking import default_uri, find_runs, read_metrics, read_status
 
 JOBS = 8
 ERRORS = {
@@ -38,7 +41,7 @@ STATUSES = {"FINISHED", "FAILED", "KILLED", "NOT_STARTED"}
 OF_LAUNCHER = {
     "processes": (),
     "joblib": ("hydra.launcher.n_jobs=2",),
-    "ray": ("hydra.launcher.ray.init.num_cpus=2",),
+    "ray_no_retry": ("+hydra.launcher.ray.init.num_cpus=2",),
     "submitit_local": ("hydra.launcher.timeout_min=5", "hydra.sweeper.max_batch_size=4"),
     "submitit_slurm": ("hydra.launcher.timeout_min=5", "hydra.launcher.cpus_per_task=1"),
 }
@@ -70,7 +73,16 @@ class Doomed(Clockwork):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-gym.register("Doomed-v0", Doomed)
+class Slow(Clockwork):
+    """Clockwork of 400 steps a second, so that a run takes some seconds."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        time.sleep(0.0025)
+        return super().step(action)
+
+
+for _class in (Doomed, Slow):
+    gym.register(f"{_class.__name__}-v0", _class)
 
 
 def sweep_of_eight(launcher: str, folder: Path) -> list[str]:
@@ -88,6 +100,37 @@ def sweep_of_eight(launcher: str, folder: Path) -> list[str]:
     found += _compare("5 are skipped", said, True)
     found += _compare("runs", set(find_runs(uri)["run_id"]), before)
     return found + ([first.err[-2000:], again.err[-2000:]] if found else [])
+
+
+def preempted(folder: Path) -> list[str]:
+    """Let a job of higher priority take the node from a running one, which is requeued.
+
+    Return what came out otherwise than it should.
+    """
+    root, uri = folder / "root", default_uri(folder / "root" / "runs")
+    words = (
+        *SMALL, "learner.rollout_steps=4", "steps=8_000", "checkpoint_interval=400",
+        "evaluation.interval=8_000", "evaluation.episodes=1", "evaluation.final_episodes=1",
+        "video.frames=0", "env=any", "env.id=launchers:Slow-v0", "env.rebuild_at_reset=false",
+    )  # fmt: skip
+    launcher = ("hydra/launcher=submitit_slurm", "hydra.launcher.partition=low",
+                "hydra.launcher.cpus_per_task=1", "hydra.launcher.timeout_min=10")  # fmt: skip
+    command = Command(folder / "out", root, "-m", "seed=0", *words, *launcher, anew=True)
+    process = command.start()
+    metrics = "runs/*/*seed0/metrics.jsonl"
+    if not eventually(lambda: any(path.stat().st_size for path in root.glob(metrics))):
+        return [f"the job did not begin: {command.err}"]
+    (run,) = (path.parent for path in root.glob(metrics))
+    eventually(lambda: (run / "checkpoint.pt").exists())
+    subprocess.run(["srun", "--partition=high", "--exclusive", "true"], check=True)
+    found = _compare("status once preempted", read_status(run)["status"], "KILLED")
+    found += _compare("status of the command", process.wait(SECONDS), 0)
+    runs = find_runs(uri)
+    found += _compare("runs", list(runs["status"]), ["FINISHED"])
+    found += _compare("errors", [end[1] for end in _ends(runs)], [""])
+    steps = [step for step, _ in read_metrics(run)]
+    found += _compare("steps", steps, list(range(16, 8_001, 16)))
+    return found + ([command.err[-2000:]] if found else [])
 
 
 def _differences(uri: str, out: str, errors: dict[int, tuple[str, str, str]]) -> list[str]:
@@ -123,7 +166,10 @@ def main() -> int:
     failed = 0
     for launcher in sys.argv[1:]:
         with tempfile.TemporaryDirectory() as folder:
-            found = sweep_of_eight(launcher, Path(folder))
+            if launcher == "preempted":
+                found = preempted(Path(folder))
+            else:
+                found = sweep_of_eight(launcher, Path(folder))
         failed += bool(found)
         print(f"{launcher}: " + ("\n  ".join(found) or "as it should be"), flush=True)
     return int(failed > 0)
