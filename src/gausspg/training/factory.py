@@ -10,7 +10,7 @@ import torch
 from gausspg.diagnostics.base import Diagnostics
 from gausspg.diagnostics.none import Nothing
 from gausspg.envs.base import BaseEnvironment
-from gausspg.learners.base import Learner
+from gausspg.learners.base import Context, Learner
 from gausspg.policies.actions import BoxActions, from_plain, to_plain
 from gausspg.policies.base import Policy
 from gausspg.policies.normaliser import Normaliser
@@ -97,8 +97,8 @@ def build_policy(spec: PolicySpec, streams: Streams) -> Policy:
         generator = streams.torch("initialisation_variance")
         parts["variance"] = partial(build, spec["variance"], "variance", generator=generator)
     if spec["squash"] is not None and isinstance(actions, BoxActions):
-        low, high = torch.tensor(actions.low), torch.tensor(actions.high)
-        parts["squash"] = build(spec["squash"], "squash", low=low, high=high)
+        bounds = torch.tensor([actions.low, actions.high], dtype=torch.float64)
+        parts["squash"] = build(spec["squash"], "squash", low=bounds[0], high=bounds[1])
     policy: Policy = build(spec["policy"], "policy", **parts)
     return policy
 
@@ -118,18 +118,10 @@ def build_learner(
     diagnostics: Diagnostics = (
         Nothing() if settings.diagnostics is None else build(settings.diagnostics, "diagnostics")
     )
-    learner: Learner = build(
-        settings.learner,
-        "learner",
-        policy=policy,
-        estimator=partial(build, settings.estimator, "estimator"),
-        diagnostics=diagnostics,
-        differentiable=environment.differentiable,
-        gamma=settings.gamma,
-        num_envs=environment.num_envs,
-        scale_rewards=environment.normalise_reward,
-        budget=settings.steps,
-        streams=streams,
-        device=device,
-    )
+    context = Context(
+        policy, partial(build, settings.estimator, "estimator"), diagnostics,
+        environment.differentiable, settings.gamma, environment.num_envs,
+        environment.normalise_reward, settings.steps, streams, device,
+    )  # fmt: skip
+    learner: Learner = build(settings.learner, "learner", context=context)
     return learner
