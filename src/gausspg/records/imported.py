@@ -148,7 +148,8 @@ def _build(source: Path, run: SharedRun, target: Path, uri: str) -> None:
     write_status(
         target, status=recorded["status"], error=recorded.get("error"), name=recorded["name"],
         run_id=run.id, store=uri, pid=None, host=None, started=recorded["started"],
-        ended=recorded.get("ended"), unsent_from_byte=0, unsent=[*labels, "status"], awaits_store=True,
+        ended=recorded.get("ended"), unsent_from_byte=0,
+        unsent=[*labels, "status"], awaits_store=True,
         # Only a finished run is there to be found again: to go on, others lack their checkpoint.
         identity=_identity(source) if is_whole else None,
     )  # fmt: skip
