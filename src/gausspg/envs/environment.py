@@ -106,7 +106,7 @@ class Environment(BaseEnvironment):
         except (gym.error.Error, ImportError) as error:
             raise ValueError(f"env.id={self.id} cannot be made: {_one_line(error)}") from error
         except (TypeError, ValueError, LookupError, AssertionError, OSError) as error:
-            # What an environment makes of a wrong keyword is its own affair.
+            # How an environment reacts to a wrong keyword is not standardised.
             reason = f"{type(error).__name__}: {_one_line(error)}"
             raise ValueError(f"env.kwargs={self.kwargs} do not fit {self.id}: {reason}") from error
         if needs_flattening(env.observation_space):
