@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gausspg.envs.answers import EnvironmentFailure
 from gausspg.records import existing, provenance, stores
 from gausspg.records.identity import Identity, identify
 from gausspg.records.parameters import Composed
@@ -67,11 +68,14 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         return REFUSED
     finally:
         gc.freeze()
+    error = None
     if is_sweep:
         status = _Sweep(wanted, settings, store, typed).run()
     else:
-        status = _run_single(wanted[0], store, typed)
-    print(f"\nBrowse the runs:  {_browser(store)}")
+        status, error = _run_single(wanted[0], store, typed)
+    print(f"\nBrowse the runs:  {_browser(store)}", flush=True)
+    if error is not None:
+        print(f"error: {error}", file=sys.stderr)
     return status
 
 
@@ -119,8 +123,11 @@ def launch_one(
 
 
 def _check_all(composed: Sequence[Composed]) -> list[Settings]:
+    remarks: dict[str, None] = {}
     for config, _ in composed:
-        worker.refuse_what_cannot_work(config)
+        remarks |= dict.fromkeys(worker.refuse_what_cannot_work(config))
+    for remark in remarks:
+        print(f"note: {remark}", file=sys.stderr)
     settings = [check(config) for config, _ in composed]
     for name in ("tracking", "jobs", "sweep_name", "existing"):
         if any(getattr(one, name) != getattr(settings[0], name) for one in settings):
@@ -186,10 +193,11 @@ def _identity_tags(identity: Identity) -> dict[str, str]:
     return {"identity": identity.key, **parts}
 
 
-def _run_single(wanted: _Wanted, store: Store, command: str) -> int:
+def _run_single(wanted: _Wanted, store: Store, command: str) -> tuple[int, str | None]:
+    """Train one run here; return the exit status, and what stopped it."""
     if wanted.action in ("skip", "leave") and wanted.known is not None:
         print(f"folder: {wanted.known.folder}\nrun id: {wanted.known.run_id}")
-        return FINISHED if wanted.action == "skip" else SOME_FAILED
+        return FINISHED if wanted.action == "skip" else SOME_FAILED, None
     request = _request(wanted, store, location.runs(), {"command": command}, None)
     label = _labels([wanted.composed])[0]
     job = Job(0, " ".join(str(value) for value in label.values()), request)
@@ -209,7 +217,7 @@ def _run_single(wanted: _Wanted, store: Store, command: str) -> int:
             result.status = "FINISHED"
         except (KeyboardInterrupt, Terminated):
             result.status = "KILLED"
-        except (ArithmeticError, OSError, SettingsError, StoreError) as error:
+        except (ArithmeticError, EnvironmentFailure, OSError, SettingsError, StoreError) as error:
             # What a run can foresee is told in one line; a fault of the code shows its traceback.
             result.status, result.error = "FAILED", str(error)
         result.seconds = time.monotonic() - begin
@@ -217,7 +225,8 @@ def _run_single(wanted: _Wanted, store: Store, command: str) -> int:
     print(f"\n{request.name}")
     _print_table([_row(result, {"seed": label["seed"]})], ["seed"])
     print(f"folder: {request.folder}\nrun id: {result.run_id}")
-    return {"FINISHED": FINISHED, "KILLED": INTERRUPTED}.get(result.status, SOME_FAILED)
+    status = {"FINISHED": FINISHED, "KILLED": INTERRUPTED}.get(result.status, SOME_FAILED)
+    return status, result.error
 
 
 class _Sweep:

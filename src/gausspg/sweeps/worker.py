@@ -58,8 +58,11 @@ class Request:
     resume: bool = False
 
 
-def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
+def refuse_what_cannot_work(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Build everything a run consists of once, and throw it away.
+
+    Returns:
+        What a person has to know of the environment.
 
     Raises:
         SettingsError: what would stop the run before its first step, in one line.
@@ -73,6 +76,7 @@ def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
     factory.build_device(settings)
     # On the CPU in any case: this process need not hold a CUDA context.
     factory.build_learner(settings, environment, policy, streams, torch.device("cpu"))
+    return environment.remarks
 
 
 def run_job(job: Job, report: Report) -> dict[str, float]:
@@ -90,7 +94,7 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     Raises:
         SettingsError: see `refuse_what_cannot_work`; nothing is recorded.
         StoreError: the run cannot be recorded; nothing is left behind.
-        NonFiniteError, OSError: training cannot go on; the run is recorded as FAILED.
+        NonFiniteError, EnvironmentFailure, OSError: training cannot go on; the run is recorded as FAILED.
     """
     parts = assemble(request.config, request.folder, request.identity.key)
     shown = parameters(_shown(request.config), request.words)
