@@ -16,7 +16,7 @@ _OLD_GYM = (
 )
 
 
-class EnvironmentFailure(RuntimeError):
+class EnvironmentFailedError(RuntimeError):
     """An environment raised, or answered what it does not declare; names both and the step."""
 
 
@@ -86,14 +86,14 @@ def in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-class _WrongNumber(Exception):
+class _WrongNumberError(Exception):
     """Another number of values than the interface has."""
 
 
 def _unpacked(outcome: Any, number: int, method: str) -> tuple[Any, ...]:
     if not isinstance(outcome, tuple) or len(outcome) != number:
         given = f"{len(outcome)} values" if isinstance(outcome, tuple) else "one value"
-        raise _WrongNumber(f"gives {given} from {method} in place of {number}, {_OLD_GYM}")
+        raise _WrongNumberError(f"gives {given} from {method} in place of {number}, {_OLD_GYM}")
     return outcome
 
 
@@ -105,7 +105,7 @@ def _of_old_gym(env: gym.Env[Any, Any], action: object) -> str | None:
             warnings.simplefilter("ignore")
             _unpacked(bare.reset(seed=0, options=None), 2, "reset")
             _unpacked(bare.step(action), 5, "step")
-    except _WrongNumber as error:
+    except _WrongNumberError as error:
         return str(error)
     except TypeError as error:
         for name in ("seed", "options"):

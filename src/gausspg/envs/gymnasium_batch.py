@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gausspg.envs.answers import (
-    EnvironmentFailure,
+    EnvironmentFailedError,
     in_one_line,
     observation_as_declared,
     reward_as_number,
@@ -25,7 +25,7 @@ class GymnasiumBatch(BatchedEnv):
         make: makes one of them, its observations flat.
         rebuild_at_reset: make an environment anew for every episode.
 
-    `reset` and `step` raise `EnvironmentFailure` where an environment raises, or gives an
+    `reset` and `step` raise `EnvironmentFailedError` where an environment raises, or gives an
     observation or a reward that is not what it declares.
     """
 
@@ -101,20 +101,20 @@ class GymnasiumBatch(BatchedEnv):
     def _place(self, index: int) -> str:
         return f"in step {self._lengths[index] + 1} of an episode"
 
-    def _failure(self, error: Exception, place: str) -> EnvironmentFailure:
-        return EnvironmentFailure(f"{self.name} raised {in_one_line(error)} {place}")
+    def _failure(self, error: Exception, place: str) -> EnvironmentFailedError:
+        return EnvironmentFailedError(f"{self.name} raised {in_one_line(error)} {place}")
 
     def _declared(self, observation: Any, place: str) -> NDArray[np.generic]:
         try:
             return observation_as_declared(observation, self._shape[0])
         except ValueError as error:
-            raise EnvironmentFailure(f"{self.name} gave {error} {place}") from error
+            raise EnvironmentFailedError(f"{self.name} gave {error} {place}") from error
 
     def _number(self, reward: Any, place: str) -> float:
         try:
             return reward_as_number(reward)
         except ValueError as error:
-            raise EnvironmentFailure(f"{self.name} gave {error} {place}") from error
+            raise EnvironmentFailedError(f"{self.name} gave {error} {place}") from error
 
     def _end(self, index: int, begin_anew: bool) -> Episode:
         episode = Episode(index, float(self._returns[index]), int(self._lengths[index]))

@@ -1,4 +1,4 @@
-"""MuJoCo's own warnings, which it prints from C, once per environment, and logs where one stands."""
+"""MuJoCo's own warnings, printed from C for every environment, and logged where one stands."""
 
 import importlib
 import importlib.util

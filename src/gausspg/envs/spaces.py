@@ -78,7 +78,7 @@ def native_actions(actions: NDArray[np.generic], space: gym.Space[Any]) -> list[
         start = int(space.start)
         return [int(action) + start for action in actions]
     if takes_integers(space):
-        ends = np.iinfo(space.dtype)  # type: ignore[arg-type]
+        ends = np.iinfo(space.dtype)
         actions = np.clip(np.rint(actions.astype(np.float64)), ends.min, ends.max)
     return list(actions.astype(space.dtype, copy=False))
 

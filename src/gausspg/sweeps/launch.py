@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gausspg.envs.answers import EnvironmentFailure
+from gausspg.envs.answers import EnvironmentFailedError
 from gausspg.records import existing, provenance, stores
 from gausspg.records.identity import Identity, identify
 from gausspg.records.parameters import Composed
@@ -45,6 +45,7 @@ _TOLD: dict[existing.Action, str] = {
     "leave": "are running elsewhere and are left alone",
 }
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+_FORESEEN = (ArithmeticError, EnvironmentFailedError, OSError, SettingsError, StoreError)
 
 
 def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
@@ -68,14 +69,14 @@ def launch(composed: Sequence[Composed], command: Sequence[str]) -> int:
         return REFUSED
     finally:
         gc.freeze()
-    error = None
+    stopped_by = None
     if is_sweep:
         status = _Sweep(wanted, settings, store, typed).run()
     else:
-        status, error = _run_single(wanted[0], store, typed)
+        status, stopped_by = _run_single(wanted[0], store, typed)
     print(f"\nBrowse the runs:  {_browser(store)}", flush=True)
-    if error is not None:
-        print(f"error: {error}", file=sys.stderr)
+    if stopped_by is not None:
+        print(f"error: {stopped_by}", file=sys.stderr)
     return status
 
 
@@ -217,7 +218,13 @@ def _run_single(wanted: _Wanted, store: Store, command: str) -> tuple[int, str |
             result.status = "FINISHED"
         except (KeyboardInterrupt, Terminated):
             result.status = "KILLED"
-        except (ArithmeticError, EnvironmentFailure, OSError, SettingsError, StoreError) as error:
+        except (
+            ArithmeticError,
+            EnvironmentFailedError,
+            OSError,
+            SettingsError,
+            StoreError,
+        ) as error:
             # What a run can foresee is told in one line; a fault of the code shows its traceback.
             result.status, result.error = "FAILED", str(error)
         result.seconds = time.monotonic() - begin

@@ -94,7 +94,8 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     Raises:
         SettingsError: see `refuse_what_cannot_work`; nothing is recorded.
         StoreError: the run cannot be recorded; nothing is left behind.
-        NonFiniteError, EnvironmentFailure, OSError: training cannot go on; the run is recorded as FAILED.
+        NonFiniteError, EnvironmentFailedError, OSError: training cannot go on; the run is recorded
+            as FAILED.
     """
     parts = assemble(request.config, request.folder, request.identity.key)
     shown = parameters(_shown(request.config), request.words)
