@@ -15,44 +15,54 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from run import ROOT, composed_or_told, plain_values
+from gausspg.sweeps.command import INTERRUPTED, REFUSED, composes, plain_values
 
+ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("GAUSSPG_ROOT", str(ROOT))
 os.environ.setdefault("GAUSSPG_CONF", str(ROOT / "conf"))
+# Hydra would print its own report of an error and leave with status 1.
+os.environ["HYDRA_FULL_ERROR"] = "1"
 _TOUR = "+sweep=gradients/tour"
-_composed: list[tuple[dict[str, Any], dict[str, str]]] = []
+
+_single: list[tuple[dict[str, Any], dict[str, str]]] = []
 
 
 @hydra.main(config_path="../conf/laboratory", config_name="config", version_base="1.3")
-def compose(config: DictConfig) -> None:
-    """Collect the configuration of one measurement."""
-    _composed.append(plain_values(config))
+def measure(config: DictConfig) -> float | None:
+    """Make one measurement of a sweep in the worker of a launcher; note a single one for `main`."""
+    composed = plain_values(config, HydraConfig.get())
+    if HydraConfig.get().mode == RunMode.RUN:
+        _single.append(composed)
+        return None
+    from gausspg.laboratory.program import MEASURING
+    from gausspg.sweeps.isolated import run_isolated
+
+    return run_isolated(MEASURING, composed, HydraConfig.get().overrides.task)
 
 
 def main() -> int:
-    """Compose, check, measure; return the exit status."""
+    """Compose, check, measure; return the exit status. A sweep exits with its own."""
     if len(sys.argv) == 1:
         print(f"python src/{Path(__file__).name} {_TOUR}")
         sys.argv.append(_TOUR)
-    if not composed_or_told(compose):
-        return 2
-    if not _composed:
+    if not composes(measure):
+        return REFUSED
+    if not _single:
         return 0
-    from gausspg.sweeps import preload
-    from gausspg.sweeps.jobs import prepare
     from gausspg.training.memory import nothing_collected
 
-    if len(_composed) > 1:
-        prepare(preload.MEASURING)
     with nothing_collected():
-        from gausspg.laboratory.session import run
+        from gausspg.laboratory.program import run_single
 
-    return run(_composed, command=["python", "src/measure_gradients.py", *sys.argv[1:]])
+    return run_single(_single[0], command=["python", "src/measure_gradients.py", *sys.argv[1:]])
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

@@ -91,23 +91,33 @@ def run_here(*arguments: str, program: Path = RUN) -> int:
 
 def composed_here(*arguments: str) -> Composed:
     """Return what `src/run.py` would train, and train nothing."""
-    return _composed(RUN, "gausspg.sweeps.launch.launch", arguments)
+    return _composed(RUN, "gausspg.sweeps.single.run_single", arguments)
 
 
 def measurements_here(*arguments: str) -> Composed:
     """Return what `src/measure_gradients.py` would measure, and measure nothing."""
-    return _composed(MEASURE, "gausspg.laboratory.session.run", arguments)
+    return _composed(MEASURE, "gausspg.laboratory.program.run_single", arguments)
 
 
-def _composed(program: Path, launcher: str, arguments: Sequence[str]) -> Composed:
+def _composed(program: Path, single: str, arguments: Sequence[str]) -> Composed:
     found: Composed = []
 
-    def launch(composed: Composed, command: list[str]) -> int:
-        found.extend(composed)
+    class Sweep:
+        def __init__(self, _: object, composed: Composed, command: list[str]) -> None:
+            found.extend(composed)
+
+        def run(self, launch: object) -> int:
+            return 0
+
+    def run_single(composed: Any, command: list[str]) -> int:
+        found.append(composed)
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launcher, launch)
+        patch.setattr("gausspg.sweeps.sweep.Sweep", Sweep)
+        # No job runs, so no process need be prepared for them.
+        patch.setattr("gausspg.sweeps.jobs.prepare", lambda _: None)
+        patch.setattr(single, run_single)
         assert run_here(*arguments, program=program) == 0
     return found
 

@@ -10,7 +10,6 @@ import torch
 from omegaconf import OmegaConf
 from scipy import integrate, stats
 
-from composed_once import compose_once
 from gausspg.policies.actions import BoxActions, to_plain
 from gausspg.policies.variance.base import Shape
 from gausspg.streams import Streams
@@ -21,7 +20,6 @@ from gausspg.training.factory import build_policy
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-compose_once()
 torch.set_num_threads(1)  # the bits of a result depend on the number of threads
 
 CONF = Path(__file__).parents[1] / "conf"

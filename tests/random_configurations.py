@@ -9,9 +9,7 @@ noticed or explained with the wrong word.
 """
 
 import argparse
-import contextlib
 import importlib.util
-import io
 import json
 import os
 import random
@@ -85,15 +83,16 @@ def drawn(number: int, chance: random.Random) -> Iterator[Composed]:
 
 
 def train(composed: list[Composed], root: Path) -> list[Path]:
-    """Train configurations as one sweep; return the folders of the runs that finished."""
+    """Train configurations as a sweep does; return the folders of the runs that finished."""
     # Not at the top: children of the fork server read the folder of the runs from here.
     os.environ |= {"GAUSSPG_ROOT": str(root), "MLFLOW_TRACKING_URI": ""}
-    from gausspg.sweeps.launch import launch
+    from gausspg.sweeps.jobs import Job, cores, run_jobs
+    from gausspg.sweeps.training import TRAINING
 
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        status = launch(composed, ["python", "src/run.py"])
-    if status != 0:
-        print(said.getvalue())
+    jobs = [Job(i, str(i), TRAINING.request(one, [])) for i, one in enumerate(composed)]
+    for result in run_jobs(jobs, TRAINING.run_job, cores(), TRAINING.preload).results:
+        if result.error:
+            print(f"{result.job.payload.name}: {result.error}")
     return [
         folder for folder in run_folders(root / "runs")
         if (folder / "final.pt").exists()

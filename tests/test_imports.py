@@ -17,8 +17,8 @@ MATHEMATICS = ("policies", "estimators")
 
 # Outside package -> the only rooms that may import it.
 DOORS = {
-    "hydra": (),
-    "omegaconf": (),
+    "hydra": ("sweeps",),
+    "omegaconf": ("sweeps",),
     "mlflow": ("tracking",),
     "gymnasium": ("envs",),
     "pydantic": ("training",),

@@ -26,7 +26,7 @@ from gausspg.sweeps import preload
 
 SOURCE = Path(__file__).parents[1] / "src"
 IMPORTS = (
-    *preload.TRAINING, "gausspg.sweeps.launch", "gausspg.laboratory.session",
+    *preload.TRAINING, "gausspg.sweeps.single", "gausspg.laboratory.program",
     "gymnasium.envs.box2d", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf",
     "pandas", "pytest", "scipy.stats",
 )  # fmt: skip

@@ -80,7 +80,7 @@ def test_without_arguments_it_takes_the_tour(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sys, "argv", ["measure_gradients.py"])
     seen = []
-    monkeypatch.setattr(measure_gradients, "composed_or_told", lambda _: seen.append(sys.argv[1:]))
+    monkeypatch.setattr(measure_gradients, "composes", lambda _: seen.append(sys.argv[1:]))
     assert measure_gradients.main() == 2
     assert seen == [["+sweep=gradients/tour"]]
 

@@ -34,7 +34,8 @@ from cli import (
 from composing import SMALL
 from gausspg.agent import load
 from gausspg.records.parameters import flatten
-from gausspg.sweeps import launch, worker
+from gausspg.sweeps import worker
+from gausspg.sweeps.training import TRAINING
 from gausspg.tracking import StoreError, artifact_file, find_runs, metric_history, read_status
 from gausspg.training import checkpoints
 
@@ -61,6 +62,7 @@ COMMANDS = {
     "terminated": (*LONG, "seed=50"),
     "joblib": (
         "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *TROUBLE, "seed=60,61",
+        "sweep_name=elsewhere",
     ),
 }  # fmt: skip
 ENDLESS = {"interrupted", "terminated"}
@@ -229,12 +231,14 @@ def test_completion_offers_the_words_and_imports_nothing_heavy(tmp_path: Path) -
 LATE = """
 import gc, importlib, json, sys
 gc.disable()
-from gausspg import launch, preload
+from gausspg.sweeps import preload
 for name in preload.TRAINING:
     importlib.import_module(name)
 before = set(sys.modules)
 gc.freeze()
-launch.launch_one(*json.loads(sys.argv[1]), ["python", "src/run.py"])
+from gausspg.sweeps.jobs import Job
+from gausspg.sweeps.training import TRAINING
+TRAINING.run_job(Job(0, "", TRAINING.request(json.loads(sys.argv[1]), [])), lambda _: None)
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
@@ -372,10 +376,10 @@ class TestSweep:
 
     def test_what_a_word_brings_along_does_not_name_a_job(self) -> None:
         composed = composed_here("-m", "estimator=score_function,reparameterised", "seed=1,2")
-        labels = launch._labels(composed)
+        labels = TRAINING.labels(composed)
         assert [list(label) for label in labels] == [["estimator", "seed"]] * 4
         composed = composed_here("-m", "learner.lr=0.1,0.2", "gamma=0.9,0.99")
-        assert [list(label) for label in launch._labels(composed)] == [
+        assert [list(label) for label in TRAINING.labels(composed)] == [
             ["learner.lr", "gamma", "seed"]
         ] * 4
 
@@ -452,15 +456,23 @@ class TestTrouble:
         assert "no animation of cli:Trouble-v0: NotImplementedError" in commands["trouble"].err
 
 
-def test_a_launcher_of_others_records_every_run(commands: Commands) -> None:
+def test_under_another_launcher_a_sweep_is_the_same(commands: Commands) -> None:
     command = commands["joblib"]
     assert commands.end("joblib") == 0, command.err
-    for seed in ("60", "61"):
-        runs = commands.runs(seed=seed)
-        assert list(runs["status"]) == ["FINISHED"]
-        # What trains this run alone.
-        assert runs["command"].item().startswith("python src/run.py ")
-        assert f"seed={seed}" in runs["command"].item()
+    runs, parent = commands.runs("elsewhere"), commands.parent("elsewhere")
+    assert parent["status"] == "FINISHED"
+    assert list(runs["status"]) == ["FINISHED"] * 2
+    assert set(runs["parent_run_id"]) == {parent["run_id"]}
+    assert set(runs["sweep_id"]) == {parent["sweep_id"]}
+    assert set(runs["command"]) == {parent["command"]}
+    # Where a sweep keeps its runs is no setting of theirs.
+    assert set(runs["param.tracking.folder"]) == {"None"}
+    plan = json.loads(commands.text(parent["run_id"], "plan.json"))
+    assert [job["seed"] for job in plan] == [60, 61]
+    rows = list(csv.DictReader(commands.text(parent["run_id"], "summary.csv").splitlines()))
+    score = runs.set_index("run_id")["metric.eval/final_deterministic_return_mean"]
+    assert {row["run_id"]: float(row["return"]) for row in rows} == pytest.approx(dict(score))
+    assert re.search(r"^ *60 +-?\d.* FINISHED", command.out, re.MULTILINE)
     assert command.strays == set()
 
 

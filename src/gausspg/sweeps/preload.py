@@ -21,7 +21,13 @@ TRAINING = (
     # 1 s: torch imports them only when it is made deterministic and with the first optimiser.
     "torch._inductor.config",
     "torch._dynamo",
-    "gausspg.sweeps.worker",
+    "gausspg.sweeps.training",
 )
 
-MEASURING = (*TRACKING, "gausspg.laboratory.session")
+MEASURING = (*TRACKING, "gausspg.laboratory.program")
+
+MODULES = {
+    "gausspg.sweeps.training.TRAINING": TRAINING,
+    "gausspg.laboratory.program.MEASURING": MEASURING,
+}
+"""Of each program, by the name that a sweeper has it by."""

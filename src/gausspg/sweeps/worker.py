@@ -18,7 +18,7 @@ from gausspg.records.identity import Identity
 from gausspg.records.parameters import parameters
 from gausspg.records.provenance import without_credentials
 from gausspg.streams import Streams
-from gausspg.sweeps.jobs.child import Job, Report, Started
+from gausspg.sweeps.jobs.child import Started
 from gausspg.sweeps.progress import Progress
 from gausspg.tracking import ORIGIN, Recorder, Store, StoreError, read_metrics, write_whole
 from gausspg.training import factory, trainer
@@ -42,7 +42,7 @@ class Request:
         identity: of the run, see `gausspg.records.identity`.
         provenance: see `gausspg.records.provenance`.
         patch: what leads from the recorded commit to the source.
-        resume: the run in `folder` was interrupted, and goes on.
+        action: train; resume the interrupted run in `folder`; or skip: it has finished.
     """
 
     config: Mapping[str, Any]
@@ -55,7 +55,12 @@ class Request:
     identity: Identity
     provenance: Mapping[str, Any]
     patch: bytes = b""
-    resume: bool = False
+    action: existing.Action = "train"
+
+    @property
+    def resume(self) -> bool:
+        """Whether the run in `folder` goes on."""
+        return self.action == "resume"
 
 
 def refuse_what_cannot_work(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -79,13 +84,8 @@ def refuse_what_cannot_work(config: Mapping[str, Any]) -> tuple[str, ...]:
     return environment.remarks
 
 
-def run_job(job: Job, report: Report) -> dict[str, float]:
-    """Do the run in `job.payload`; see `run`."""
-    return run(job.payload, report)
-
-
 def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
-    """Train, record, and return the metrics of the final evaluation.
+    """Train, record, and return the metrics of the final evaluation, of a finished run at once.
 
     Args:
         request: what to do.
@@ -97,6 +97,8 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         NonFiniteError, EnvironmentFailedError, OSError: training cannot go on; the run is recorded
             as FAILED.
     """
+    if request.action == "skip":
+        return read_metrics(request.folder)[-1][1]
     parts = assemble(request.config, request.folder, request.identity.key)
     shown = parameters(_shown(request.config), request.words)
     with Recorder(
@@ -118,8 +120,12 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
 
 
 def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration without the credentials that the address of its store may hold."""
-    tracking = dict(config["tracking"])
+    """Return a configuration as it is recorded.
+
+    Without the credentials that the address of its store may hold, and without the folder, which
+    is where a sweep put this run and no setting of another.
+    """
+    tracking = {**config["tracking"], "folder": None}
     if isinstance(tracking.get("uri"), str):
         tracking["uri"] = without_credentials(tracking["uri"])
     return {**config, "tracking": tracking}

@@ -247,6 +247,9 @@ class Recorder:
 
     def _reopen(self) -> str:
         status = read_status(self.folder)
+        tags = dict(read_description(self.folder).get("tags", {}))
+        if tags.pop("error", None) is not None:
+            write_description(self.folder, tags=tags)
         self._awaits_store = bool(status.get("awaits_store"))
         if not self._awaits_store:
             try:

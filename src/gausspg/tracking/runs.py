@@ -75,9 +75,12 @@ def forget_run(store: Store, run_id: str) -> None:
 
 
 def reopen_run(store: Store, run_id: str) -> None:
-    """Let a run that ended be RUNNING again, or raise `StoreError`."""
+    """Let a run that ended be RUNNING again, without its error, or raise `StoreError`."""
     try:
-        connect(store.uri).update_run(run_id, status="RUNNING")
+        client = connect(store.uri)
+        client.update_run(run_id, status="RUNNING")
+        if "error" in client.get_run(run_id).data.tags:
+            client.delete_tag(run_id, "error")
     except Exception as error:
         raise StoreError(
             f"run {run_id} cannot go on in {store.uri} ({explain(error)}); if it was deleted "

@@ -48,6 +48,7 @@ class TrackingSettings(Strict):
 
     uri: str | None
     experiment: Annotated[str, Field(min_length=1)]
+    folder: str | None = None  # Runs recorded before it was a setting lack it.
 
 
 class VideoSettings(Strict):

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gausspg.sweeps.jobs.child import Job, Report, Started
+from gausspg.sweeps.jobs.child import Job, Report, Started, one_line
 from gausspg.sweeps.jobs.pool import Event, Pool, Result, Status, context
 from gausspg.tracking.termination import requests_noted
 
@@ -32,6 +32,7 @@ __all__ = [
     "Started",
     "Status",
     "cores",
+    "one_line",
     "prepare",
     "run_jobs",
 ]
@@ -71,6 +72,7 @@ def run_jobs(
     preload: Sequence[str] = (),
     on_event: Callable[[Event], None] = lambda event: None,
     grace_seconds: float = GRACE_SECONDS,
+    payload: Callable[[Job], Any] = lambda job: job.payload,
 ) -> Outcome:
     """Run every job in its own child process, at most `workers` at the same time.
 
@@ -80,12 +82,14 @@ def run_jobs(
     `Outcome` that says so; further signals during that time change nothing. No child outlives this
     process, however it ends.
 
+    `payload` makes what a job is given when its turn comes, from the job as it stands in `jobs`.
+
     Raises `ValueError` for fewer than one worker. A job that cannot even be started (say, its
     payload cannot be pickled) is a FAILED result, not an exception.
     """
     if workers < 1:
         raise ValueError(f"workers={workers} would never start a job; give at least 1")
-    pool = Pool(context(preload), target, on_event, [Result(job) for job in jobs])
+    pool = Pool(context(preload), target, on_event, [Result(job) for job in jobs], payload)
     with requests_noted() as requests:
         try:
             while (pool.waiting or pool.active) and not requests:

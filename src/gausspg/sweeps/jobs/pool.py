@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -71,9 +71,10 @@ class Pool:
     target: Callable[[Job, Report], Any]
     on_event: Callable[[Event], None]
     results: list[Result]
+    payload: Callable[[Job], Any]
     active: list[_Active] = field(default_factory=list)
     waiting: deque[Result] = field(init=False)
-    deaf: bool = False
+    _in_listener: bool = False
 
     def __post_init__(self) -> None:
         self.waiting = deque(self.results)
@@ -84,7 +85,7 @@ class Pool:
             self._start(self.waiting.popleft())
 
     def turn(self) -> None:
-        """Wait a moment for news of the children, pass it on, and take leave of the dead."""
+        """Wait a moment for news of the children, pass it on, and finish those that have ended."""
         handles: list[Any] = [one.pipe for one in self.active if not one.silent]
         # A fork server that died reports 255 for children that may well be alive; their pipe tells.
         handles += [one.process.sentinel for one in self.active if one.process.exitcode is None]
@@ -94,7 +95,7 @@ class Pool:
             self._listen(one)
             code = one.process.exitcode
             if one.silent or (code is not None and code != _LOST_SERVER_EXIT):
-                self._bury(one)
+                self._finish(one)
 
     def stop(self, grace_seconds: float) -> None:
         """Ask the children still running to end, and kill those that do not in time."""
@@ -108,16 +109,17 @@ class Pool:
             for one in list(self.active):
                 _send(one.process, signal.SIGKILL)
                 self._listen(one)
-                self._bury(one)
+                self._finish(one)
 
     def _start(self, result: Result) -> None:
         ours, theirs = self.context.Pipe(duplex=True)
-        arguments = (self.target, result.job, theirs, dict(os.environ))
-        process = self.context.Process(  # type: ignore[attr-defined]
-            target=child.main, args=arguments, name=result.job.name
-        )
         began = time.monotonic()
         try:
+            result.job = replace(result.job, payload=self.payload(result.job))
+            arguments = (self.target, result.job, theirs, dict(os.environ))
+            process = self.context.Process(  # type: ignore[attr-defined]
+                target=child.main, args=arguments, name=result.job.name
+            )
             process.start()
         except Exception as error:
             ours.close()
@@ -157,13 +159,13 @@ class Pool:
             self._tell(Event(one.result.job, "report", message))
 
     def _tell(self, event: Event) -> None:
-        """Pass an event on; after the listener has raised once, it hears no more."""
-        if not self.deaf:
-            self.deaf = True
+        """Pass an event on; after the listener has raised once, it gets no more."""
+        if not self._in_listener:
+            self._in_listener = True
             self.on_event(event)
-            self.deaf = False
+            self._in_listener = False
 
-    def _bury(self, one: _Active) -> None:
+    def _finish(self, one: _Active) -> None:
         one.process.join()
         if not one.answered:
             one.result.status, one.result.error = _describe(one.process.exitcode)
@@ -201,6 +203,9 @@ def context(preload: Sequence[str]) -> BaseContext:
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver, resource_tracker
 
+    # A worker of joblib has a start method that its children would be told of and do not know.
+    if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("forkserver", force=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}.server", child.__name__, *preload])
     # The server ignores the parent's sys.path and skips, without a word, what it cannot import.
@@ -210,7 +215,8 @@ def context(preload: Sequence[str]) -> BaseContext:
     resource_tracker.ensure_running()
     # Ctrl-C in the midst of the server's imports would print a traceback and leave no server. It
     # stays blocked in there; a child lifts that when it is ready to take it.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # So does SIGUSR2, by which Slurm tells all processes of a job that its worker must save it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR2})
     try:
         forkserver.ensure_running()
     finally:

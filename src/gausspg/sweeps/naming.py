@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from gausspg.records.parameters import Composed, flatten
 
 
-def varying(
-    composed: Sequence[Composed], axes: Sequence[str], brought: Sequence[str]
+def distinguishing(
+    composed: Sequence[Composed], axes: Sequence[str], carried: Sequence[str]
 ) -> list[dict[str, object]]:
     """Return, per job, the words and settings that tell the jobs apart; the seed always.
 
@@ -16,7 +16,7 @@ def varying(
     Args:
         composed: resolved configuration and words of each job.
         axes: the words that are named first, in this order.
-        brought: the same in the order in which others bring them along.
+        carried: the same in the order in which others bring them along.
     """
     # Words that name no axis (a sweep, what is tuned) only bring settings, which speak themselves.
     flat = [
@@ -35,7 +35,7 @@ def varying(
         if key not in ("seed", *words)
         and (key.partition(".")[0] not in words or any(_differ(key, a) for a in alike.values()))
     ]
-    telling = _needed(flat, [*words, *others], axes, brought)
+    telling = _needed(flat, [*words, *others], axes, carried)
     return [{key: one.get(key) for key in [*telling, "seed"]} for one in flat]
 
 
@@ -47,7 +47,7 @@ def _needed(
     flat: Sequence[Mapping[str, object]],
     names: list[str],
     axes: Sequence[str],
-    brought: Sequence[str],
+    carried: Sequence[str],
 ) -> list[str]:
     """Drop from the names what tells no more jobs apart than the rest do."""
 
@@ -56,13 +56,8 @@ def _needed(
 
     most = told_apart(names)
     settings = [name for name in names if name not in axes]
-    for name in [*settings[::-1], *brought]:
+    for name in [*settings[::-1], *carried]:
         fewer = [other for other in names if other != name]
         if told_apart(fewer) == most:
             names = fewer
     return names
-
-
-def of_sweep(composed: Sequence[Composed]) -> bool:
-    """Tell whether jobs that were composed are a sweep, with a table, be it of one job."""
-    return len(composed) > 1 or "sweep" in composed[0][1]

@@ -1,0 +1,44 @@
+"""Cells of a sweep that are one run under two names."""
+
+from collections.abc import Sequence
+
+from gausspg.records.parameters import Composed
+
+# Both leave u as it is and take its own density; what differs is who clips the action.
+_ALIKE = ("none", "clip")
+
+
+def warning(composed: Sequence[Composed], labels: Sequence[dict[str, object]]) -> str | None:
+    """Say in one line which jobs repeat others to the bit, None if no job does.
+
+    Where an environment clips its actions itself, `squash=none` and `squash=clip` are the same run
+    with `learner=on_policy`. A critic of actions, as `learner=replay` has, sees them before.
+
+    Args:
+        composed: configuration and words of each job.
+        labels: of each, what tells it from the others.
+    """
+    cells: dict[str, dict[str, dict[str, object]]] = {}
+    environments = set()
+    for (config, words), label in zip(composed, labels, strict=True):
+        squash = words.get("squash")
+        if squash not in _ALIKE or words.get("learner") != "on_policy":
+            continue
+        if not config["env"].get("clips_actions"):
+            continue
+        rest = {key: value for key, value in config.items() if key != "squash"}
+        cells.setdefault(repr(rest), {})[squash] = label
+        environments.add(str(config["env"]["id"]))
+    twice = [found["none"] for found in cells.values() if len(found) == len(_ALIKE)]
+    if not twice:
+        return None
+    names = dict.fromkeys(
+        " ".join(f"{key}={value}" for key, value in label.items() if key not in ("seed", "squash"))
+        for label in twice
+    )
+    which = "; ".join(filter(None, names))
+    return (
+        f"{len(twice)} of {len(composed)} runs repeat others bit for bit: "
+        f"{', '.join(sorted(environments))} clips actions itself, so squash=none and squash=clip "
+        f"are the same with learner=on_policy{f' ({which})' if which else ''}; leave one out"
+    )

@@ -1,0 +1,61 @@
+"""Where a run is kept, and how a job of a sweep learns of it: by one override.
+
+`tracking.folder` is the run's folder below `runs/`. A sweep gives it to each of its jobs; it begins
+with the sweep's own folder, in which the record of the sweep tells the rest. A job that is started
+again with the same overrides, because a cluster had taken it off, finds its own run there.
+"""
+
+import shlex
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gausspg.records.provenance import without_credentials
+from gausspg.tracking import location, read_description, read_status
+from gausspg.training.build import SettingsError
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Return a folder that is not there yet: the time sorts, the random end tells apart."""
+    return parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}-{name}"
+
+
+def override(folder: Path) -> str:
+    """Return the override that gives a job its folder."""
+    path = folder.relative_to(location.runs()).as_posix()
+    quoted = path.replace("\\", "\\\\").replace("'", "\\'")
+    return f"tracking.folder='{quoted}'"
+
+
+def given_folder(config: Mapping[str, Any]) -> Path | None:
+    """Return the folder that `tracking.folder` names, None if it does not.
+
+    Raises:
+        SettingsError: it lies outside `runs/`.
+    """
+    name = config["tracking"]["folder"]
+    if name is None:
+        return None
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise SettingsError(
+            f"tracking.folder={name} is not below {location.runs()}: a sweep sets it, leave it out"
+        )
+    return location.runs() / path
+
+
+def tags_and_parent(
+    folder: Path, script: str, overrides: Sequence[str]
+) -> tuple[dict[str, str], str | None]:
+    """Return the tags of a run and the id of its sweep's run, which lies around its folder.
+
+    Outside a sweep its command is the one that runs it alone.
+    """
+    sweep = read_description(folder.parent).get("tags", {})
+    if "sweep_id" in sweep:
+        tags = {key: sweep[key] for key in ("sweep", "sweep_id", "command")}
+        return tags, read_status(folder.parent).get("run_id")
+    typed = [word for word in overrides if not word.startswith("tracking.folder=")]
+    return {"command": without_credentials(shlex.join(["python", script, *typed]))}, None

@@ -1,0 +1,213 @@
+"""One sweep: its plan, its run in the store, how its jobs ended, the table and the exit status."""
+
+import gc
+import shlex
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from gausspg.records import provenance
+from gausspg.records.parameters import Composed
+from gausspg.sweeps import place
+from gausspg.sweeps.command import FINISHED, INTERRUPTED, REFUSED, SOME_FAILED
+from gausspg.sweeps.ending import JobError
+from gausspg.sweeps.jobs import one_line
+from gausspg.sweeps.program import Decision, Program
+from gausspg.tracking import (
+    Store,
+    StoreError,
+    SweepRecorder,
+    is_running,
+    is_server,
+    location,
+    read_metrics,
+    read_status,
+    record_end,
+)
+from gausspg.tracking.termination import Terminated, terminate_as_exception
+from gausspg.training.build import SettingsError
+
+Launch = Callable[[Sequence[int], Sequence[str]], Sequence[JobReturn]]
+"""(numbers of the jobs to run, one more override for each) -> how each ended, in this order."""
+
+# One value for all: they say how the sweep as a whole is run and recorded.
+_SHARED = ("tracking", "jobs", "sweep_name", "existing")
+_POLL_SECONDS = 1.0
+
+
+@dataclass
+class Ended:
+    """How one job ended; `metrics` are those recorded last, if it finished."""
+
+    status: str = "NOT_STARTED"
+    error: str | None = None
+    run_id: str | None = None
+    seconds: float = 0.0
+    metrics: Mapping[str, float] | None = None
+
+
+class Sweep:
+    """The jobs of one command, checked and compared with what is recorded; `run` runs them.
+
+    Raises:
+        SettingsError, StoreError: a job cannot be run; nothing has been.
+    """
+
+    def __init__(
+        self, program: Program, composed: Sequence[Composed], command: Sequence[str]
+    ) -> None:
+        self._program, self._composed = program, composed
+        self._command = provenance.without_credentials(shlex.join(command))
+        _refuse_differing(composed)
+        program.check(composed)
+        config, words = composed[0]
+        self._name = config["sweep_name"] or Path(words.get("sweep", program.default_name)).name
+        self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+        self._folder = location.runs() / f"{self._id}-{self._name}"
+        self._store = program.open_store(config)
+        self._decisions = program.decide(composed, self._store, self._command)
+        self._labels = program.labels(composed)
+        # What has been imported by now is never garbage: to search it again and again, and once
+        # more at the very end, would take seconds.
+        gc.freeze()
+
+    def run(self, launch: Launch) -> int:
+        """Run all jobs, print and record the table, return the exit status."""
+        recorder = SweepRecorder(
+            self._store, self._folder, self._name, self._id,
+            {"runs": len(self._composed)}, {"command": self._command},
+        )  # fmt: skip
+        statuses: list[str] = []
+        try:
+            with terminate_as_exception(), recorder:
+                recorder.plan(self._plan())
+                ended, interrupted = self._run_jobs(launch)
+                rows = [
+                    self._row(one, label) for one, label in zip(ended, self._labels, strict=True)
+                ]
+                statuses = [one.status for one in ended]
+                # First for the eyes: a store or a disk that fails now must not cost the table.
+                self._program.print_table(rows, list(self._labels[0]))
+                print(f"sweep {self._name} ({self._id}): {self._folder}")
+                recorder.summarise(rows, statuses, interrupted)
+        except (StoreError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return SOME_FAILED if statuses else REFUSED
+        except (KeyboardInterrupt, Terminated):
+            return INTERRUPTED
+        print(f"\nBrowse the runs:  {browser(self._store)}")
+        if interrupted:
+            return INTERRUPTED
+        return FINISHED if set(statuses) == {"FINISHED"} else SOME_FAILED
+
+    def _plan(self) -> list[dict[str, object]]:
+        # All words, also those that the jobs share: the next sweep of this name may have others.
+        axes = self._program.axes
+        return [
+            {axis: words[axis] for axis in axes if axis in words} | label
+            for (_, words), label in zip(self._composed, self._labels, strict=True)
+        ]
+
+    def _row(self, ended: Ended, label: Mapping[str, object]) -> dict[str, object]:
+        return {
+            **label,
+            **self._program.columns(ended.metrics or {}),
+            "status": ended.status,
+            "seconds": round(ended.seconds, 1),
+            "run_id": ended.run_id,
+            "error": ended.error,
+        }
+
+    def _run_jobs(self, launch: Launch) -> tuple[list[Ended], bool]:
+        """Run what is to be run; return how all ended, and whether that was interrupted."""
+        ended = [_without_running(decision) for decision in self._decisions]
+        numbers = [n for n, one in enumerate(self._decisions) if one.action in ("train", "resume")]
+        folders = [self._job_folder(number) for number in numbers]
+        before = [read_status(folder).get("started") for folder in folders]
+        problem, interrupted = None, False
+        returns: Sequence[JobReturn | None] = []
+        try:
+            if numbers:
+                returns = launch(numbers, [place.override(folder) for folder in folders])
+        except (KeyboardInterrupt, Terminated):
+            interrupted = True
+        except Exception as error:
+            # A launcher that gave up. What it has begun may still be at work.
+            problem = one_line(error)
+            print(f"warning: the launcher gave up: {problem}", file=sys.stderr)
+        for number, folder, started, returned in zip(
+            numbers, folders, before, returns or [None] * len(numbers), strict=True
+        ):
+            ended[number] = self._find_end(folder, started, returned, problem)
+        return ended, interrupted
+
+    def _job_folder(self, number: int) -> Path:
+        decision, (config, words) = self._decisions[number], self._composed[number]
+        if decision.action == "resume" and decision.known is not None:
+            return decision.known.folder
+        return place.new_folder(self._folder, self._program.name(words, config))
+
+    def _find_end(
+        self, folder: Path, before: float | None, returned: JobReturn | None, problem: str | None
+    ) -> Ended:
+        """Look up how a job ended: its folder knows, else what the launcher returned of it."""
+        while is_running(folder):
+            time.sleep(_POLL_SECONDS)
+        status = read_status(folder)
+        if status.get("started") == before:
+            if returned is None:
+                return Ended(error=problem)
+            return Ended("FAILED", _error_of(returned))
+        if status["status"] == "RUNNING":
+            status = self._record_vanished(folder, status)
+        recorded = read_metrics(folder) if status["status"] == "FINISHED" else []
+        return Ended(
+            status["status"], status.get("error"), status.get("run_id"),
+            (status.get("ended") or time.time()) - status["started"],
+            recorded[-1][1] if recorded else None,
+        )  # fmt: skip
+
+    def _record_vanished(self, folder: Path, status: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return record_end(self._store, folder)
+        except (StoreError, OSError) as error:
+            print(f"warning: {error}", file=sys.stderr)
+            return status | {"status": "KILLED"}
+
+
+def _refuse_differing(composed: Sequence[Composed]) -> None:
+    first, _ = composed[0]
+    for name in _SHARED:
+        if any(config.get(name) != first.get(name) for config, _ in composed):
+            raise SettingsError(f"{name} differs between the runs of one sweep: give one value")
+
+
+def _without_running(decision: Decision) -> Ended:
+    """Return how a job stands that is not run; of others it is replaced later."""
+    if decision.known is None or decision.action in ("train", "resume"):
+        return Ended()
+    run_id = decision.known.run_id
+    if decision.action == "skip":
+        return Ended("FINISHED", run_id=run_id, metrics=decision.known.metrics)
+    return Ended(error="running elsewhere", run_id=run_id)
+
+
+def _error_of(returned: JobReturn) -> str:
+    if returned.status != JobStatus.FAILED:
+        return "left no record"
+    error = returned._return_value
+    return str(error) if isinstance(error, JobError) else one_line(error)
+
+
+def browser(store: Store) -> str:
+    """Say how to see the runs in MLflow's UI, in its part for trained models."""
+    path = f"/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    if is_server(store.uri):
+        return store.uri.rstrip("/") + (path if store.experiment_id is not None else "")
+    return f"mlflow ui --backend-store-uri {store.uri}\n{18 * ' '}http://127.0.0.1:5000{path}"

@@ -1,0 +1,72 @@
+"""Hydra's sweeper for a grid of jobs that are planned, recorded and tabulated as one.
+
+Whichever launcher is chosen runs them: this machine's own (`launcher`), joblib, Ray or Slurm.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from hydra.utils import get_object
+
+from gausspg.sweeps.launcher import Launcher, compose
+
+if TYPE_CHECKING:
+    from gausspg.sweeps.program import Program
+
+
+class Sweeper(BasicSweeper):
+    """Composes and checks all jobs before any of them is run."""
+
+    def __init__(
+        self, program: str, max_batch_size: int | None = None, params: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self._program = program
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run all jobs; leave the process with the sweep's exit status.
+
+        Raises:
+            HydraException, SettingsError, StoreError: nothing was run.
+            SystemExit: with the status of the sweep.
+        """
+        assert self.hydra_context is not None and self.config is not None
+        loader = self.hydra_context.config_loader
+        parser = OverridesParser.create(config_loader=loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        (jobs,) = self.split_arguments(overrides, max_batch_size=None)
+        composed = [compose(self.hydra_context, self.config, job) for job in jobs]
+        program = self._import_program()
+        from gausspg.sweeps.sweep import Sweep
+
+        def launch(numbers: Sequence[int], folders: Sequence[str]) -> list[JobReturn]:
+            pairs = zip(numbers, folders, strict=True)
+            return self._launch([[*jobs[number], folder] for number, folder in pairs])
+
+        command = ["python", program.script, *sys.argv[1:]]
+        sys.exit(Sweep(program, composed, command).run(launch))
+
+    def _import_program(self) -> "Program":
+        from gausspg.sweeps import preload
+        from gausspg.sweeps.jobs import prepare
+        from gausspg.training.memory import nothing_collected
+
+        if isinstance(self.launcher, Launcher):
+            # Before torch is imported here: what the server of the jobs imports takes as long.
+            prepare(preload.MODULES[self._program])
+        with nothing_collected():
+            program: Program = get_object(self._program)
+        return program
+
+    def _launch(self, jobs: Sequence[list[str]]) -> list[JobReturn]:
+        """Hand the jobs to the launcher, in batches where a largest one is set."""
+        assert self.launcher is not None
+        size = self.max_batch_size or len(jobs)
+        returns: list[JobReturn] = []
+        for first in range(0, len(jobs), size):
+            returns += self.launcher.launch(jobs[first : first + size], initial_job_idx=first)
+        return returns

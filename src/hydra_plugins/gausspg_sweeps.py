@@ -1,0 +1,47 @@
+"""Hydra finds plugins in the namespace package `hydra_plugins`: these make a sweep of ours.
+
+`hydra/sweeper=grid` (`measurements` for the gradient laboratory) and `hydra/launcher=processes`.
+Everything beyond Hydra itself is imported when a sweep begins.
+"""
+
+from dataclasses import dataclass, field
+
+from hydra.core.config_store import ConfigStore
+
+from gausspg.sweeps import launcher, sweeper
+
+
+class GridSweeper(sweeper.Sweeper):
+    """`gausspg.sweeps.sweeper.Sweeper`, under a name that Hydra takes a plugin from."""
+
+
+class ProcessLauncher(launcher.Launcher):
+    """`gausspg.sweeps.launcher.Launcher`, under a name that Hydra takes a plugin from."""
+
+
+@dataclass
+class SweeperConfig:
+    """Settings of `hydra/sweeper=grid`; the last two are those of Hydra's basic sweeper."""
+
+    _target_: str = f"{__name__}.{GridSweeper.__name__}"
+    program: str = "gausspg.sweeps.training.TRAINING"
+    max_batch_size: int | None = None
+    params: dict[str, str] | None = field(default_factory=dict)
+
+
+@dataclass
+class LauncherConfig:
+    """Settings of `hydra/launcher=processes`: `jobs`, a setting of the run, is all it needs."""
+
+    _target_: str = f"{__name__}.{ProcessLauncher.__name__}"
+
+
+_store = ConfigStore.instance()
+_store.store("grid", SweeperConfig, "hydra/sweeper", provider="gausspg")
+_store.store(
+    "measurements",
+    SweeperConfig(program="gausspg.laboratory.program.MEASURING"),
+    "hydra/sweeper",
+    provider="gausspg",
+)
+_store.store("processes", LauncherConfig, "hydra/launcher", provider="gausspg")
