@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 
 from gausspg.envs.answers import EnvironmentFailedError
-from gausspg.records import provenance
 from gausspg.records.parameters import Composed
 from gausspg.sweeps import worker
 from gausspg.sweeps.command import FINISHED, INTERRUPTED, REFUSED, SOME_FAILED
@@ -15,7 +14,7 @@ from gausspg.sweeps.jobs import Job, Result, Started
 from gausspg.sweeps.progress import Progress, display
 from gausspg.sweeps.sweep import browser
 from gausspg.sweeps.training import TRAINING, look_up, request_alone
-from gausspg.tracking import StoreError
+from gausspg.tracking import StoreError, without_credentials
 from gausspg.tracking.termination import Terminated, terminate_as_exception
 from gausspg.training.build import SettingsError
 
@@ -32,7 +31,7 @@ def run_single(composed: Composed, command: Sequence[str]) -> int:
     try:
         TRAINING.check([composed])
         store = TRAINING.open_store(composed[0])
-        typed = provenance.without_credentials(shlex.join(command))
+        typed = without_credentials(shlex.join(command))
         (decision,) = look_up([composed], store, typed, alone=True)
         request = request_alone(composed, decision, store, {"command": typed})
     except (SettingsError, StoreError) as error:

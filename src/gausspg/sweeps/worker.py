@@ -16,11 +16,18 @@ from gausspg.envs import video
 from gausspg.records import existing, reading, shared
 from gausspg.records.identity import Identity
 from gausspg.records.parameters import parameters
-from gausspg.records.provenance import without_credentials
 from gausspg.streams import Streams
 from gausspg.sweeps.jobs.child import Started
 from gausspg.sweeps.progress import Progress
-from gausspg.tracking import ORIGIN, Recorder, Store, StoreError, read_metrics, write_whole
+from gausspg.tracking import (
+    ORIGIN,
+    Recorder,
+    Store,
+    StoreError,
+    read_metrics,
+    without_credentials,
+    write_whole,
+)
 from gausspg.training import factory, trainer
 from gausspg.training.assembly import Assembled, assemble
 from gausspg.training.settings import Settings, check
