@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from composing import SMALL
 from gausspg.tracking import read_status, run_folders
@@ -72,9 +73,9 @@ def main() -> int:
                 told, found = problems(case, root)
                 odd += bool(found)
                 verdict = f"NOT as expected: {'; '.join(found)}" if found else "as expected"
-                table.add_row(" ".join([case.name, *case.words]), case.outcome, verdict, told)
+                table.add_row(" ".join([case.name, *case.words]), case.outcome, verdict, Text(told))
                 print(f"{case.name}: {verdict}", file=sys.stderr, flush=True)
-    Console(width=200).print(table)
+    Console(width=200, markup=False).print(table)
     return int(odd > 0)
 
 

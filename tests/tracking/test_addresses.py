@@ -50,9 +50,9 @@ def test_errors_name_a_store_without_them() -> None:
 @pytest.mark.parametrize("more", [(), ("-m", "seed=1,2")], ids=["alone", "sweep"])
 def test_no_file_of_a_run_holds_a_password(tmp_path: Path, more: tuple[str, ...]) -> None:
     root = Root(tmp_path)
-    command = root.command(*KINDS["on_policy"], "steps=160", f"tracking.uri={ADDRESS}", *more)
+    command = root.command(*more, *KINDS["on_policy"], "steps=160", f"tracking.uri={ADDRESS}")
     assert command.run() == 0, command.err
-    (first, *_) = root.runs()
+    first = root.runs()[0]
     assert read_status(first)["store"] == "http://127.0.0.1:9"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if b"s3cret" in path.read_bytes()] == []
