@@ -76,8 +76,8 @@ def try_out(env: gym.Env[Any, Any], env_id: str, observation_dim: int, steps: in
             if terminated or truncated:
                 break
     except Exception as error:
-        told = _of_old_gym(env, action) or _told(error, place)
-        raise ValueError(f"env.id={env_id} {told}") from error
+        message = _of_old_gym(env, action) or _complaint(error, place)
+        raise ValueError(f"env.id={env_id} {message}") from error
 
 
 def in_one_line(error: BaseException) -> str:
@@ -112,11 +112,11 @@ def _of_old_gym(env: gym.Env[Any, Any], action: object) -> str | None:
             if f"unexpected keyword argument '{name}'" in str(error):
                 return f"has a reset that takes no {name}, {_OLD_GYM}"
     except Exception:
-        return None  # The caller tells what was raised first.
+        return None  # The caller reports what was raised first.
     return None
 
 
-def _told(error: Exception, place: str) -> str:
+def _complaint(error: Exception, place: str) -> str:
     if isinstance(error, ValueError) and str(error).startswith(("an observation", "a reward")):
         return f"gives {error} ({place}): correct the environment or what it declares"
     return f"raised {in_one_line(error)} ({place}), so nothing was trained: correct it"

@@ -137,12 +137,12 @@ class Environment(BaseEnvironment):
         except (gym.error.Error, ImportError) as error:
             raise ValueError(f"env.id={self.id} cannot be made: {_one_line(error)}") from error
         except Exception as error:
-            # What an environment makes of a wrong keyword is its own affair.
+            # How an environment reacts to a wrong keyword is not standardised.
             reason, given = in_one_line(error), self.kwargs
-            told = f"env.kwargs={given} do not fit {self.id}: {reason}"
+            message = f"env.kwargs={given} do not fit {self.id}: {reason}"
             if not given:
-                told = f"env.id={self.id} cannot be made: {reason}"
-            raise ValueError(told) from error
+                message = f"env.id={self.id} cannot be made: {reason}"
+            raise ValueError(message) from error
         refuse_observations(env.observation_space, self.id)
         if needs_flattening(env.observation_space):
             return gym.wrappers.FlattenObservation(env)

@@ -42,8 +42,8 @@ def touched(patch: bytes) -> list[Touched]:
         ["git", "apply", "--numstat", "-z", "-"], input=patch, capture_output=True, check=False
     )
     if done.returncode:
-        told = " ".join(done.stderr.decode(errors="replace").split())
-        raise RecordError(f"the recorded patch cannot be read, so nothing was run: {told}")
+        reason = " ".join(done.stderr.decode(errors="replace").split())
+        raise RecordError(f"the recorded patch cannot be read, so nothing was run: {reason}")
     entries = done.stdout.decode(errors="replace").split("\0")[:-1]
     return [
         Touched(_printable(path), added, removed)

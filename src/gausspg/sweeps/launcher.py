@@ -88,10 +88,13 @@ class Launcher(launcher.Launcher):
 
 def names(job_overrides: Sequence[Sequence[str]]) -> list[str]:
     """Return of each job the overrides that others do not share, and its seed."""
-    told = [[one for one in job if not one.startswith("tracking.folder=")] for job in job_overrides]
-    shared = set(told[0]).intersection(*told[1:]) if len(told) > 1 else set()
+    given = [
+        [one for one in job if not one.startswith("tracking.folder=")] for job in job_overrides
+    ]
+    shared = set(given[0]).intersection(*given[1:]) if len(given) > 1 else set()
     return [
-        " ".join(one for one in job if one not in shared or one.startswith("seed=")) for job in told
+        " ".join(one for one in job if one not in shared or one.startswith("seed="))
+        for job in given
     ]
 
 
