@@ -38,10 +38,10 @@ def measure(config: DictConfig) -> float | None:
     if HydraConfig.get().mode == RunMode.RUN:
         _single.append(composed)
         return None
-    from gausspg.laboratory.program import MEASURING
     from gausspg.sweeps.isolated import run_isolated
+    from gausspg.sweeps.preload import MEASURING_PROGRAM
 
-    return run_isolated(MEASURING, composed, HydraConfig.get().overrides.task)
+    return run_isolated(MEASURING_PROGRAM, composed, list(HydraConfig.get().overrides.task))
 
 
 def main() -> int:

@@ -41,9 +41,9 @@ def train(config: DictConfig) -> float | None:
         _single.append(composed)
         return None
     from gausspg.sweeps.isolated import run_isolated
-    from gausspg.sweeps.training import TRAINING
+    from gausspg.sweeps.preload import TRAINING_PROGRAM
 
-    return run_isolated(TRAINING, composed, HydraConfig.get().overrides.task)
+    return run_isolated(TRAINING_PROGRAM, composed, list(HydraConfig.get().overrides.task))
 
 
 def main() -> int:

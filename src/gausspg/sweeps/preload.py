@@ -26,8 +26,8 @@ TRAINING = (
 
 MEASURING = (*TRACKING, "gausspg.laboratory.program")
 
-MODULES = {
-    "gausspg.sweeps.training.TRAINING": TRAINING,
-    "gausspg.laboratory.program.MEASURING": MEASURING,
-}
+TRAINING_PROGRAM = "gausspg.sweeps.training.TRAINING"
+MEASURING_PROGRAM = "gausspg.laboratory.program.MEASURING"
+
+MODULES = {TRAINING_PROGRAM: TRAINING, MEASURING_PROGRAM: MEASURING}
 """Of each program, by the name that a sweeper has it by."""
