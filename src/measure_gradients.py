@@ -53,10 +53,7 @@ def main() -> int:
         return REFUSED
     if not _single:
         return 0
-    from gausspg.training.memory import nothing_collected
-
-    with nothing_collected():
-        from gausspg.laboratory.program import run_single
+    from gausspg.laboratory.program import run_single
 
     return run_single(_single[0], command=["python", "src/measure_gradients.py", *sys.argv[1:]])
 

@@ -135,7 +135,8 @@ def preempted(folder: Path) -> list[str]:
     found += _compare("runs", list(runs["status"]), ["FINISHED"])
     found += _compare("errors", [end[1] for end in _ends(runs)], [""])
     steps = [step for step, _ in read_metrics(run)]
-    found += _compare("steps", steps, list(range(16, 8_001, 16)))
+    # The last again with the evaluation at the end.
+    found += _compare("steps", steps, [*range(16, 8_001, 16), 8_000])
     return found + ([command.err[-2000:]] if found else [])
 
 
