@@ -1,15 +1,16 @@
 """Speed of training, side by side with what bounds it and with Stable-Baselines3.
 
-    python analysis/bench_throughput.py                    on-policy loop, bare replay, SB3's PPO
+    python analysis/bench_throughput.py                    on-policy loop of both backends, what
+                                                           they take alone, SB3's PPO
     python analysis/bench_throughput.py --part replay      soft actor-critic against SB3's SAC
     python analysis/bench_throughput.py --part recording   what MLflow costs a run
     python analysis/bench_throughput.py --part sweep       what a further job costs; 8 on all cores
 
-The settings of the first are BipedalWalker, 32 environments, a 64-64 network, 256 steps, 10 epochs
-of 1024 rows, one process and one torch thread; those of the second are in `conf/` and, for SB3,
-rl-zoo3's. Each part takes its turns in the same minutes and ratios are taken turn by turn, since
-the speed of a machine drifts. SB3 is not a dependency: `pip install stable-baselines3` beside this
-package to compare with it.
+The settings of the first are 32 environments, a 64-64 network, 256 steps, 10 epochs of 1024 rows,
+one process and one torch thread; those of the second are in `conf/` and, for SB3, rl-zoo3's. Each
+part takes its turns in the same minutes and ratios are taken turn by turn, since the speed of a
+machine drifts. SB3 is not a dependency: `pip install stable-baselines3` beside this package to
+compare with it. `envpool` is an extra of this package.
 """
 
 import argparse
@@ -34,19 +35,22 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import sb3_peer
+from gausspg.envs.batch import BatchedEnv
 from gausspg.learners.base import Iteration
 from gausspg.streams import Streams
 from gausspg.training import factory, settings
 from gausspg.training.memory import keep_freed_memory
-from sb3_peer import ENV_ID, Peer
+from sb3_peer import Peer
 
 ROOT = Path(__file__).resolve().parent.parent
 HAS_SB3 = importlib.util.find_spec("stable_baselines3") is not None
+HAS_POOL = importlib.util.find_spec("envpool") is not None
 HINT = "stable-baselines3 is not installed: pip install stable-baselines3 to compare"
+BACKENDS = ("gymnasium", "envpool") if HAS_POOL else ("gymnasium",)
 ENVS, STEPS, EPOCHS, ROWS, WARM_UP = 32, 256, 10, 1024, 1
 OVERRIDES = [
-    "env=bipedal_walker", f"env.num_envs={ENVS}", f"learner.rollout_steps={STEPS}",
-    f"learner.epochs={EPOCHS}", f"learner.minibatch_rows={ROWS}", "policy.hidden=[64,64]",
+    f"env.num_envs={ENVS}", f"learner.rollout_steps={STEPS}", f"learner.epochs={EPOCHS}",
+    f"learner.minibatch_rows={ROWS}", "policy.hidden=[64,64]", "variance=learned_global",
 ]  # fmt: skip
 # Rates of both learners are those of a full update: after the steps before the first one.
 REPLAY = ["estimator=reparameterised", "env=bipedal_walker"]
@@ -69,7 +73,7 @@ class Training:
         self._learner = factory.build_learner(
             self.settings, self.environment, policy, streams, torch.device("cpu")
         )
-        self.env = self.environment.batch(_seeds(self.environment.num_envs))
+        self.env = self.environment.training_batch(_seeds(self.environment.num_envs))
         self.env.reset()
         self._iteration = 0
         # As every run does: what was imported is never garbage, and to search it takes 0.3 s.
@@ -87,18 +91,24 @@ class Training:
 
 
 class Loop(Training):
-    """On-policy training, and the same actions through bare environments.
+    """On-policy training, and the same actions through environments that nobody trains in.
 
-    The bare ones go through the very same states, down to the last bit: they are made anew for
-    every episode, without which BipedalWalker would do other work for the same actions. They are
-    as Gymnasium makes them, without what `gausspg.envs.quick_numbers` and `quick_walker` leave
-    out of a step; that is why the ratio to them can come near 1.
+    Those go through the very same states, down to the last bit: Gymnasium's are made anew for every
+    episode, without which BipedalWalker would do other work for the same actions.
+
+    Args:
+        word: of the environment.
+        backend: that steps it.
+        overrides: of further settings.
     """
 
-    def __init__(self, overrides: list[str]) -> None:
-        super().__init__([*OVERRIDES, *overrides])
-        self._bare_seeds = _seeds(ENVS)
-        self._bare = [self._begin(index)[0] for index in range(ENVS)]
+    def __init__(self, word: str, backend: str, *overrides: str) -> None:
+        super().__init__([f"env={word}", *OVERRIDES, f"env.backend={backend}", *overrides])
+        self.shares: list[float] = []
+        self._alone: Bare | BatchedEnv = Bare(self.environment.id)
+        if backend == "envpool":
+            self._alone = self.environment.training_batch(_seeds(ENVS))
+            self._alone.reset()
         self._actions: list[np.ndarray] = []
         step = self.env.step
 
@@ -109,27 +119,44 @@ class Loop(Training):
         self.env.step = recorded  # type: ignore[method-assign]
 
     def train(self) -> float:
-        """See `Training`."""
+        """See `Training`; the share of the time that the environments took is kept."""
         self._actions.clear()
-        return super().train()
+        before = self.env.seconds_in_step
+        rate = super().train()
+        self.shares.append((self.env.seconds_in_step - before) * rate / (ENVS * STEPS))
+        return rate
 
     def replay(self) -> float:
-        """The actions of the last iteration through bare environments; return steps per second."""
-        shown: list[np.ndarray] = [np.empty(0)] * ENVS
+        """The actions of the last iteration, and nothing else; return steps per second."""
         begin = time.perf_counter()
         for actions in self._actions:
-            for index, action in enumerate(actions):
-                observation, _, terminated, truncated, _ = self._bare[index].step(action)
-                if terminated or truncated:
-                    self._bare[index], observation = self._begin(index)
-                shown[index] = observation
+            self._alone.step(actions)
         seconds = time.perf_counter() - begin
-        assert np.array_equal(np.stack(shown), self.env.observations), "other states: other work"
+        same = np.array_equal(self._alone.observations, self.env.observations)
+        assert same, "other states: other work"
         return ENVS * STEPS / seconds
 
+
+class Bare:
+    """Gymnasium's environments without anything around them, seeded as a batch seeds its own."""
+
+    def __init__(self, env_id: str) -> None:
+        self._id, self._seeds = env_id, _seeds(ENVS)
+        begun = [self._begin(index) for index in range(ENVS)]
+        self._envs = [env for env, _ in begun]
+        self.observations = np.stack([observation for _, observation in begun])
+
+    def step(self, actions: np.ndarray) -> None:
+        """Step every environment, and make those anew that ended."""
+        for index, action in enumerate(actions):
+            observation, _, terminated, truncated, _ = self._envs[index].step(action)
+            if terminated or truncated:
+                self._envs[index], observation = self._begin(index)
+            self.observations[index] = observation
+
     def _begin(self, index: int) -> tuple[gym.Env[Any, Any], np.ndarray]:
-        env = gym.make(ENV_ID, disable_env_checker=True)
-        observation, _ = env.reset(seed=int(self._bare_seeds[index].integers(2**31)))
+        env = gym.make(self._id, disable_env_checker=True)
+        observation, _ = env.reset(seed=int(self._seeds[index].integers(2**31)))
         return env, observation
 
 
@@ -137,15 +164,26 @@ def _seeds(number: int) -> list[np.random.Generator]:
     return [Streams(0).numpy("environment", 0, index) for index in range(number)]
 
 
-def measure_loop(turns: int) -> None:
-    """Print steps per second of the loop, its replay and SB3, and the ratios turn by turn."""
-    loop = Loop(["variance=learned_global"])
-    contestants = {"gausspg": loop.train, "bare replay": loop.replay}
-    with ExitStack() as stack:
-        if HAS_SB3:
-            peer = Peer(sb3_peer.ppo, envs=ENVS, steps=STEPS, rows=ROWS, epochs=EPOCHS)
-            contestants["SB3 PPO"] = stack.enter_context(peer).turn
-        _compete(contestants, turns)
+def measure_loop(turns: int, words: list[str]) -> None:
+    """Print of each environment the speed of training and of stepping alone, and of SB3's PPO."""
+    for word in words:
+        loops = {backend: Loop(word, backend) for backend in BACKENDS}
+        contestants = {backend: loop.train for backend, loop in loops.items()}
+        contestants |= {f"{backend} alone": loop.replay for backend, loop in loops.items()}
+        env_id = loops["gymnasium"].environment.id
+        print(f"{env_id}, {ENVS} environments")
+        with ExitStack() as stack:
+            if HAS_SB3:
+                peer = Peer(
+                    sb3_peer.ppo, env_id=env_id, envs=ENVS, steps=STEPS, rows=ROWS, epochs=EPOCHS
+                )
+                contestants["SB3 PPO"] = stack.enter_context(peer).turn
+            rates = _compete(contestants, turns)
+        for backend, loop in loops.items():
+            print(f"share of the time in step, {backend:10s} {_spread(loop.shares[WARM_UP:])}")
+            for other in (f"{backend} alone", "SB3 PPO"):
+                _ratio(rates, backend, other)
+        _ratio(rates, "envpool", "gymnasium")
 
 
 def measure_replay(turns: int) -> None:
@@ -164,6 +202,7 @@ def measure_replay(turns: int) -> None:
             peer = stack.enter_context(Peer(sb3_peer.sac, steps=SAC_STEPS))
             contestants["SB3 SAC"] = peer.turn
         rates = _compete(contestants, turns)
+    _ratio(rates, "gausspg", "SB3 SAC")
     for name, values in rates.items():
         seconds = SOLVED_WITHIN / statistics.median(values)
         print(f"{name:12s} {SOLVED_WITHIN:,} steps at this rate: {seconds:8,.0f} s")
@@ -178,13 +217,17 @@ def _compete(contestants: Mapping[str, Callable[[], float]], turns: int) -> dict
             if turn >= WARM_UP:
                 rates[name].append(rate)
     for name, values in rates.items():
-        print(f"{name:12s} {statistics.median(values):8,.0f} steps/s  (median of {turns} turns)")
-    for name in list(rates)[1:]:
-        ratios = [a / b for a, b in zip(rates["gausspg"], rates[name], strict=True)]
-        print(f"ratio to {name:12s} {_spread(ratios)}")
+        print(f"{name:15s} {statistics.median(values):8,.0f} steps/s  (median of {turns} turns)")
     if not HAS_SB3:
         print(HINT)
     return rates
+
+
+def _ratio(rates: Mapping[str, list[float]], name: str, other: str) -> None:
+    """Print the ratio of two contestants turn by turn, if both took part."""
+    if name in rates and other in rates:
+        ratios = [a / b for a, b in zip(rates[name], rates[other], strict=True)]
+        print(f"{name} / {other:15s} {_spread(ratios)}")
 
 
 def measure_recording(turns: int) -> None:
@@ -193,7 +236,7 @@ def measure_recording(turns: int) -> None:
 
     from gausspg.tracking import Recorder, mirror, open_store
 
-    loop = Loop([])
+    loop = Loop("bipedal_walker", "gymnasium")
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(None, Path(folder), "bench")
         sending = 0.0
@@ -264,9 +307,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--part", choices=["loop", "replay", "recording", "sweep"], default="loop")
     parser.add_argument("--turns", type=int, default=8, help="turns of each contestant")
+    parser.add_argument(
+        "--envs", nargs="*", default=["bipedal_walker", "lunar_lander_continuous"],
+        help="words of the environments of the loop",
+    )  # fmt: skip
     arguments = parser.parse_args()
     if arguments.part == "loop":
-        measure_loop(arguments.turns)
+        measure_loop(arguments.turns, arguments.envs)
     elif arguments.part == "replay":
         measure_replay(arguments.turns)
     elif arguments.part == "recording":

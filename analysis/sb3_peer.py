@@ -4,6 +4,7 @@ A process of its own, because what this package does to its process (how memory 
 otherwise help the other as well.
 """
 
+import functools
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -12,8 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import gymnasium as gym
-
-ENV_ID = "BipedalWalker-v3"
 
 Turn = Callable[[], float]
 
@@ -58,14 +57,14 @@ def _serve(pipe: Connection, contestant: Callable[..., Turn], settings: dict[str
         pipe.send(turn())
 
 
-def ppo(envs: int, steps: int, rows: int, epochs: int) -> Turn:
+def ppo(env_id: str, envs: int, steps: int, rows: int, epochs: int) -> Turn:
     """One iteration of PPO with normalised observations and rewards and a 64-64 network."""
     import torch
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     torch.set_num_threads(1)
-    batch = VecNormalize(DummyVecEnv([_make] * envs), gamma=0.99)
+    batch = VecNormalize(DummyVecEnv([functools.partial(_make, env_id)] * envs), gamma=0.99)
     model = PPO(
         "MlpPolicy", batch, n_steps=steps, batch_size=rows, n_epochs=epochs, seed=0, device="cpu",
         policy_kwargs={"net_arch": [64, 64]},
@@ -80,7 +79,8 @@ def sac(steps: int) -> Turn:
 
     torch.set_num_threads(1)
     model = SAC(
-        "MlpPolicy", _make(), learning_rate=7.3e-4, buffer_size=300_000, batch_size=256, tau=0.02,
+        "MlpPolicy", _make("BipedalWalker-v3"), learning_rate=7.3e-4, buffer_size=300_000,
+        batch_size=256, tau=0.02,
         gamma=0.98, train_freq=64, gradient_steps=64, learning_starts=256, use_sde=True, seed=0,
         policy_kwargs={"log_std_init": -3, "net_arch": [400, 300]}, device="cpu",
     )  # fmt: skip
@@ -89,8 +89,8 @@ def sac(steps: int) -> Turn:
     return lambda: _learn(model, steps)
 
 
-def _make() -> gym.Env[Any, Any]:
-    return gym.make(ENV_ID, disable_env_checker=True)
+def _make(env_id: str) -> gym.Env[Any, Any]:
+    return gym.make(env_id, disable_env_checker=True)
 
 
 def _learn(model: Any, steps: int) -> float:

@@ -65,7 +65,7 @@ def main() -> int:
         print(told)
         known = (uri, current_id(uri, arguments.run)) if in_store else _known(Path(arguments.run))
         if known is not None:
-            content = {"verdict": told, "environment": environment()}
+            content = {"verdict": told, "environment": environment(record.config)}
             add_text(*known, "reproduction.json", json.dumps(content, indent=1) + "\n")
     except (RecordError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -91,7 +91,7 @@ def _refuse_other_environment(record: Record, anyway: bool) -> None:
 
 
 def _differing(record: Record) -> list[str]:
-    before, now = record.provenance["environment"], environment()
+    before, now = record.provenance["environment"], environment(record.config)
     return [
         f"{name} {before.get(name, 'none')} -> {now.get(name, 'none')}"
         for name in sorted(before.keys() | now.keys())

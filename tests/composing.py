@@ -1,11 +1,13 @@
 """Runs composed from `conf/`, and environments so small that their answers are known."""
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -21,6 +23,9 @@ from gausspg.training.settings import Settings, check
 from gausspg.training.trainer import Trainer
 
 CONF = Path(__file__).parents[1] / "conf"
+NEEDS_ENVPOOL = pytest.mark.skipif(
+    importlib.util.find_spec("envpool") is None, reason="the package envpool is not installed"
+)
 SMALL = ("env.num_envs=4", "policy.hidden=[8]", "learner.critic_hidden=[8]")
 REINFORCE = (
     "estimator.weight=total_return",
@@ -137,7 +142,7 @@ class Run:
         """Return environments after a reset, seeded as the trainer seeds those of `segment`."""
         numbers = range(self.environment.num_envs)
         seeds = [self.streams.numpy("environment", segment, number) for number in numbers]
-        env = self.environment.batch(seeds)
+        env = self.environment.training_batch(seeds)
         env.reset()
         return env
 
@@ -175,6 +180,12 @@ class Run:
             folder,
             identity,
         )
+
+
+def words_with_pool() -> list[str]:
+    """Return the environments that the pool is said to have."""
+    paths = sorted((CONF / "env").glob("*.yaml"))
+    return [path.stem for path in paths if "backend:" in path.read_text() and path.stem != "any"]
 
 
 def settings_of(*overrides: str) -> Settings:

@@ -7,6 +7,7 @@ as the one that was never killed, or if its record lacks or doubles a point.
 """
 
 import argparse
+import importlib.util
 import os
 import random
 import shutil
@@ -41,6 +42,8 @@ KINDS = {
     "on_policy": (*SHORT, "learner.epochs=2"),
     "replay": (*SHORT, "learner=replay", "learner.warmup_steps=8", "learner.minibatch_rows=8"),
 }
+if importlib.util.find_spec("envpool"):
+    KINDS["envpool"] = (*SHORT, "learner.epochs=2", "env.backend=envpool")
 
 Lines = list[tuple[int, dict[str, float]]]
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import ROOT, composed_here, environment_for, words
+from composing import words_with_pool
 from gausspg.records.identity import Identity, identify
 from gausspg.sweeps.worker import refuse_what_cannot_work
 from gausspg.tracking import read_description, run_folders
@@ -54,6 +55,8 @@ def draw(chance: random.Random) -> tuple[str, ...]:
     chosen = {axis: chance.choice(vocabulary(axis)) for axis in ("env", "estimator", "learner")}
     chosen["policy"] = chance.choice(vocabulary("policy"))
     more = [*TINY, *OF_LEARNER.get(chosen["learner"], ())]
+    if chosen["env"] in words_with_pool() and importlib.util.find_spec("envpool"):
+        more.append(f"env.backend={chance.choice(['gymnasium', 'envpool'])}")
     if chosen["policy"] == "gaussian":
         chosen |= {axis: chance.choice(vocabulary(axis)) for axis in ("variance", "squash")}
         if chosen["variance"] != "fixed":

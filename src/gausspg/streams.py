@@ -23,7 +23,7 @@ class Streams:
         self.seed = seed
 
     def _sequence(self, name: str, *index: int) -> np.random.SeedSequence:
-        # crc32 and not hash(): the latter is salted anew in every process.
+        # crc32 and not hash(): the latter is salted differently in every process.
         return np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()), *index))
 
     def integer(self, name: str) -> int:

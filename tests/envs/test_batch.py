@@ -20,7 +20,10 @@ gym.register("TestNaNAtReset-v0", NaNAtReset)
 
 
 def made(env_id: str, **kwargs: Any) -> Environment:
-    return Environment(env_id, 1, False, False, False, 0, kwargs)
+    return Environment(
+        env_id, 1, False, False, False, 0,
+        clips_actions=False, kwargs=kwargs, backend="gymnasium", pool_threads=1,
+    )  # fmt: skip
 
 
 def generators(*seeds: int) -> list[np.random.Generator]:

@@ -55,7 +55,10 @@ def environment_of(*overrides: str) -> Environment:
 
 
 def made(env_id: str, rebuild_at_reset: bool = False, **kwargs: Any) -> Environment:
-    return Environment(env_id, 1, False, False, rebuild_at_reset, 0, kwargs)
+    return Environment(
+        env_id, 1, False, False, rebuild_at_reset, 0,
+        clips_actions=False, kwargs=kwargs, backend="gymnasium", pool_threads=1,
+    )  # fmt: skip
 
 
 def actions_of(environment: Environment, steps: int, batch: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The same command again: what is finished, interrupted or at work elsewhere."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -248,6 +249,9 @@ def test_the_configuration_counts_and_how_it_is_shown_does_not() -> None:
     same = identity.identify(config)
     assert identity.identify(config | {"jobs": 3, "video": {"frames": 0}}) == same
     assert identity.identify(dict(reversed(config.items()))) == same
+    pooled = identity.identify(config | {"env": {"backend": "envpool"}})
+    installed = importlib.util.find_spec("envpool") is not None
+    assert pooled.differs_in(same) == (["config", "environment"] if installed else ["config"])
     for change in ({"seed": 1}, {"learner": {"lr": 1.0000001e-3}}, {"threads": 2}):
         other = identity.identify(config | change)
         assert other.key != same.key

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 import warm
 from cli import ROOT, WARNINGS, environment_for
+from composing import NEEDS_ENVPOOL
 from gausspg.records import comparison, identity, provenance, reading, rerun
 from gausspg.tracking import artifact_file, read_status, write_status
 from interruption import KINDS, Root
@@ -56,6 +58,27 @@ def test_a_run_in_the_store_is_identical_and_that_is_recorded(root: Root) -> Non
     result = json.loads(artifact_file(root.uri, run_id, "result.json").read_text())
     assert f"identical: {result['points']} points" in done.stdout
     assert reading.from_store(root.uri, run_id).points_hash == result["points_sha256"]
+
+
+@NEEDS_ENVPOOL
+def test_a_run_in_the_pool_is_identical_with_the_pool_of_its_record(
+    root: Root, tmp_path: Path
+) -> None:
+    of_pool = Root(tmp_path)
+    assert of_pool.command(*WORDS, "env.backend=envpool").run() == 0
+    (folder,) = of_pool.runs()
+    done = reproduce(of_pool, str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "identical: " in done.stdout
+    versions = [
+        json.loads((one / "provenance.json").read_text())["environment"].get("envpool")
+        for one in (folder, *root.runs())
+    ]
+    assert versions == [version("envpool"), None]
+    alter(folder / "provenance.json", lambda p: p["environment"].update(envpool="1.0.0"))
+    done = reproduce(of_pool, str(folder))
+    assert done.returncode == 2
+    assert "envpool 1.0.0 -> " in done.stderr
 
 
 @pytest.mark.skipif(not IN_GIT, reason="this is no git repository")

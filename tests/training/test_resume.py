@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from composing import SMALL, Run, equal, run_from, settings_of
+from composing import NEEDS_ENVPOOL, SMALL, Run, equal, run_from, settings_of
 from gausspg.training import checkpoints
 from gausspg.training.settings import Settings
 
@@ -28,6 +28,7 @@ KINDS = [
     ("env=cartpole", "learner.epochs=2"),
     ("env=lunar_lander_continuous", "variance=full", "squash=tanh", BRIEF),
     ("env=bipedal_walker", "variance=learned_global", BRIEF),
+    pytest.param(("env=bipedal_walker", "env.backend=envpool", BRIEF), marks=NEEDS_ENVPOOL),
     ("env=pendulum_torch", "estimator=reparameterised", "learner=on_policy",
      "estimator.through=dynamics", "estimator.horizon=2", "evaluation.interval=96"),
     ("env=pendulum", *REPLAY, BRIEF),
@@ -58,7 +59,7 @@ def untrained(words: tuple[str, ...]) -> Run:
 
 
 def stopped(folder: Path, after: int, words: tuple[str, ...]) -> None:
-    """Train until `after` pairs have been told, and go no further."""
+    """Train until `after` pairs have been points, and go no further."""
     run = untrained(words).trainer(folder).run()
     for _ in range(after):
         next(run)
@@ -69,8 +70,8 @@ def resumed(folder: Path, words: tuple[str, ...]) -> tuple[Run, int, Record]:
     run = untrained(words)
     trainer = run.trainer(folder)
     trainer.resume()
-    told = trainer.told
-    return run, told, list(trainer.run())
+    points = trainer.points
+    return run, points, list(trainer.run())
 
 
 def content(folder: Path) -> tuple[tuple[str, bytes], ...]:
@@ -91,9 +92,9 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(
     final, best = (checkpoints.load(tmp_path / "whole" / name) for name in ("final.pt", "best.pt"))
     assert len(left) > 3, "before and after checkpoints and evaluations, and at the end"
     for folder in left.values():
-        run, told, rest = resumed(folder, words)
-        assert told <= int(folder.name)
-        assert timeless(rest) == timeless(record[told:])
+        run, points, rest = resumed(folder, words)
+        assert points <= int(folder.name)
+        assert timeless(rest) == timeless(record[points:])
         assert equal(run.learner.state_dict(), whole.learner.state_dict())
         assert equal(checkpoints.load(folder / "final.pt"), final)
         assert equal(checkpoints.load(folder / "best.pt"), best)
@@ -108,8 +109,8 @@ def test_without_the_learners_state_it_would_not(tmp_path: Path) -> None:
     moments = state["learner"]["optimiser"]["state"][0]
     moments["exp_avg"] = torch.zeros_like(moments["exp_avg"])
     checkpoints.save(path, state)
-    _, told, rest = resumed(tmp_path / "cut", words)
-    assert timeless(rest) != timeless(record[told:])
+    _, points, rest = resumed(tmp_path / "cut", words)
+    assert timeless(rest) != timeless(record[points:])
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "empty"])
@@ -130,8 +131,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage: str, tmp_path
     assert problem.startswith("checkpoint.pt: ")
     assert "\n" not in problem
     assert trainer.step == 64, "the last was of step 128"
-    told = trainer.told
-    assert timeless(list(trainer.run())) == timeless(record[told:])
+    points = trainer.points
+    assert timeless(list(trainer.run())) == timeless(record[points:])
 
 
 def test_only_the_last_two_are_kept(tmp_path: Path) -> None:

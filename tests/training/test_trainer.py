@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from composing import SMALL, Run, equal, run_of, tiny
+from composing import NEEDS_ENVPOOL, SMALL, Run, equal, run_of, tiny
 from gausspg.envs.batch import NonFiniteError
 from gausspg.envs.evaluation import evaluate
 from gausspg.envs.rollout import Rollout
@@ -34,6 +34,8 @@ KINDS = [
     ("env=cartpole", "learner.epochs=2"),
     ("env=pendulum", *REPLAY),
     ("env=cartpole", *REPLAY),
+    pytest.param(("env=pendulum", "env.backend=envpool"), marks=NEEDS_ENVPOOL),
+    pytest.param(("env=cartpole", "env.backend=envpool", *REPLAY), marks=NEEDS_ENVPOOL),
 ]
 
 Record = list[tuple[int, dict[str, float]]]
@@ -91,6 +93,21 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     assert equal(dict(one.policy.state_dict()), dict(two.policy.state_dict()))
     assert equal(one.learner.state_dict(), two.learner.state_dict())
     assert not equal(dict(one.policy.state_dict()), dict(other.policy.state_dict()))
+
+
+@NEEDS_ENVPOOL
+def test_the_threads_of_the_pool_change_no_bit_and_its_backend_does(tmp_path: Path) -> None:
+    words = ("env=bipedal_walker", "+env.kwargs.max_episode_steps=9")
+    one, three, other = (
+        timeless(train(tmp_path / more[-1], *words, *more)[1])
+        for more in (
+            ("env.backend=envpool",),
+            ("env.backend=envpool", "env.pool_threads=3"),
+            ("env.backend=gymnasium",),
+        )
+    )
+    assert one == three
+    assert one != other
 
 
 def first_rollouts(monkeypatch: pytest.MonkeyPatch, number: int, *words: str) -> list[Any]:

@@ -60,7 +60,7 @@ def parameter_names(policy: Policy) -> list[str]:
 
 
 class RowWise:
-    """Evaluates a policy such that the gradient of each row can be told apart.
+    """Evaluates a policy such that the gradient of each row can be separated.
 
     Args:
         policy: its linear layers, and parameters that do not mix rows, are all it may consist of.
@@ -117,8 +117,8 @@ class RowWise:
     def gradients(self, surrogate: Tensor) -> RowGradients:
         """Return the gradient of each row of `surrogate`, `[rows]`; zero where it has none."""
         outputs = {name: [out for _, out in calls] for name, calls in self._calls.items()}
-        wanted = [*outputs.values(), *self._leaves.values()]
-        flat = [tensor for tensors in wanted for tensor in tensors]
+        sources = [*outputs.values(), *self._leaves.values()]
+        flat = [tensor for tensors in sources for tensor in tensors]
         grads = iter(grads_or_zeros(surrogate.sum(), flat))
         left = {
             name: self._stack([next(grads) for _ in tensors])
@@ -142,12 +142,12 @@ class RowWise:
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
 
-def grads_or_zeros(total: Tensor, wanted: Sequence[Tensor]) -> list[Tensor]:
+def grads_or_zeros(total: Tensor, sources: Sequence[Tensor]) -> list[Tensor]:
     """Return the gradient of a scalar in each tensor, zeros where it does not depend on it."""
     if not total.requires_grad:
-        return [torch.zeros_like(tensor) for tensor in wanted]
-    grads = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True)
+        return [torch.zeros_like(tensor) for tensor in sources]
+    grads = torch.autograd.grad(total, sources, allow_unused=True, retain_graph=True)
     return [
         torch.zeros_like(tensor) if grad is None else grad
-        for grad, tensor in zip(grads, wanted, strict=True)
+        for grad, tensor in zip(grads, sources, strict=True)
     ]

@@ -2,15 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 
+from gausspg.envs.batch import BatchedEnv
 from gausspg.policies.actions import Actions
-
-if TYPE_CHECKING:
-    from gausspg.envs.batch import BatchedEnv
 
 
 class BaseEnvironment(ABC):
@@ -45,9 +43,17 @@ class BaseEnvironment(ABC):
         """Make one environment; with `render` it gives RGB frames."""
 
     @abstractmethod
-    def batch(self, generators: Sequence[np.random.Generator]) -> "BatchedEnv":
+    def batch(self, generators: Sequence[np.random.Generator]) -> BatchedEnv:
         """Make as many as there are generators, to be stepped together.
 
         Args:
             generators: one per environment; they give the episodes' seeds.
         """
+
+    def training_batch(self, generators: Sequence[np.random.Generator]) -> BatchedEnv:
+        """Make a batch to train in, which may be another implementation than that of `batch`.
+
+        Args:
+            generators: see `batch`.
+        """
+        return self.batch(generators)

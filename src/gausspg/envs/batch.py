@@ -10,8 +10,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gausspg.envs.base import BaseEnvironment
-
 Array = NDArray[np.float32]
 
 
@@ -52,20 +50,22 @@ class BatchedEnv(ABC):
     happens in one environment has no influence on the others.
 
     Args:
-        environment: what the batch consists of.
+        name: of the environment, for messages.
+        observation_dim: length of an observation.
         generators: one per environment; they give the episodes' seeds.
 
     Attributes:
+        name: of the environment.
         observations: `[num_envs, observation_dim]`, what the environments show now.
         seconds_in_step: wall time spent in resets and steps so far.
     """
 
     def __init__(
-        self, environment: BaseEnvironment, generators: Sequence[np.random.Generator]
+        self, name: str, observation_dim: int, generators: Sequence[np.random.Generator]
     ) -> None:
-        self.environment = environment
+        self.name = name
         size = len(generators)
-        self.observations: Array = np.zeros((size, environment.observation_dim), np.float32)
+        self.observations: Array = np.zeros((size, observation_dim), np.float32)
         self.seconds_in_step = 0.0
         self._generators = generators
         self._returns = np.zeros(size)
@@ -141,4 +141,4 @@ class BatchedEnv(ABC):
         if not math.isfinite(array.sum(dtype=np.float64)):
             rows = np.argwhere(~np.isfinite(array))
             place = f" at index {rows[0].tolist()}" if len(rows) else ""
-            raise NonFiniteError(f"{name} of {self.environment.id} are not finite{place}")
+            raise NonFiniteError(f"{name} of {self.name} are not finite{place}")

@@ -5,10 +5,9 @@ it is reset and where its randomness comes from is the same for all of them and 
 """
 
 import time
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,19 +17,13 @@ from torch import Tensor
 
 from gausspg.envs.base import BaseEnvironment
 from gausspg.envs.batch import BatchedEnv, Episode, Step
+from gausspg.envs.dynamics import Dynamics
 from gausspg.envs.single import Canvas, Single
 from gausspg.policies.actions import BoxActions
 
 
-class DifferentiableEnvironment(BaseEnvironment):
-    """Dynamics and reward as differentiable functions; one row of a tensor is one environment.
-
-    The functions take float32 or float64 and answer in kind. No row may influence another, down to
-    the last bit and whatever the number of rows: a matrix product of the whole batch does not do.
-
-    Class attributes:
-        terminates: the end of the horizon is the end by the task's own rules, after which nothing
-            is earned; otherwise it cuts the episode off, and the episode is truncated.
+class DifferentiableEnvironment(Dynamics, BaseEnvironment):
+    """Differentiable dynamics as an environment of `conf/env/`.
 
     Args:
         max_episode_steps: the horizon.
@@ -40,7 +33,6 @@ class DifferentiableEnvironment(BaseEnvironment):
     """
 
     differentiable = True
-    terminates: ClassVar[bool]
     actions: BoxActions
 
     def __init__(
@@ -61,35 +53,6 @@ class DifferentiableEnvironment(BaseEnvironment):
         self.normalise_reward = normalise_reward
         self.frame_skip = frame_skip
 
-    @abstractmethod
-    def initial_state(self, generator: torch.Generator) -> Tensor:
-        """Draw the state an episode begins in, `[state_dim]`."""
-
-    @abstractmethod
-    def observe(self, state: Tensor) -> Tensor:
-        """Map states `[N, state_dim]` to observations `[N, observation_dim]`."""
-
-    @abstractmethod
-    def step(self, state: Tensor, action: Tensor, disturbance: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step.
-
-        Args:
-            state: `[N, state_dim]`.
-            action: `[N, action_dim]`.
-            disturbance: `[N, disturbance_dim]`, the rows of `disturbances` for this step.
-
-        Returns:
-            The states that follow, `[N, state_dim]`, and the rewards, `[N]`.
-        """
-
-    def disturbances(self, generator: torch.Generator) -> Tensor:
-        """Draw the disturbances of one episode, `[max_episode_steps, disturbance_dim]`."""
-        return torch.zeros(self.max_episode_steps, 0)
-
-    def terminal_reward(self, state: Tensor) -> Tensor:
-        """Reward for ending in `state` at the horizon, `[N]`, paid with the last step's."""
-        return state.new_zeros(len(state))
-
     def canvas(self) -> Canvas:
         """Return what draws a state.
 
@@ -99,11 +62,6 @@ class DifferentiableEnvironment(BaseEnvironment):
         raise NotImplementedError(
             f"there is no picture of env={self.id}, so no animation can be made: set video.frames=0"
         )
-
-    def begin(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Return the initial state and the disturbances of the episode with this seed."""
-        generator = torch.Generator().manual_seed(seed)
-        return self.initial_state(generator), self.disturbances(generator)
 
     def make(self, render: bool = False) -> gym.Env[Any, Any]:
         """See `BaseEnvironment`; `reset(seed=k)` begins the episode that `begin(k)` describes.
@@ -144,13 +102,10 @@ class DifferentiableBatch(BatchedEnv):
     `advance` is the differentiable step; `step` does the same without a graph.
     """
 
-    environment: DifferentiableEnvironment
-
-    def __init__(
-        self, environment: DifferentiableEnvironment, generators: Sequence[np.random.Generator]
-    ) -> None:
-        super().__init__(environment, generators)
-        initial, disturbances = environment.begin(0)  # for their shapes
+    def __init__(self, dynamics: Dynamics, generators: Sequence[np.random.Generator]) -> None:
+        super().__init__(dynamics.id, dynamics.observation_dim, generators)
+        self.dynamics = dynamics
+        initial, disturbances = dynamics.begin(0)  # for their shapes
         self._rows = torch.arange(len(self))
         self._disturbances = torch.zeros(len(self), *disturbances.shape)
         self.state = torch.zeros(len(self), *initial.shape)
@@ -163,7 +118,7 @@ class DifferentiableBatch(BatchedEnv):
     @state.setter
     def state(self, state: Tensor) -> None:
         self._state = state
-        self._current = self.environment.observe(state)
+        self._current = self.dynamics.observe(state)
         self.observations[:] = self._current.detach().numpy()
 
     @property
@@ -215,19 +170,19 @@ class DifferentiableBatch(BatchedEnv):
         return transition.episodes
 
     def _move(self, actions: Tensor, active: Sequence[int] | None) -> Transition:
-        environment, horizon = self.environment, self.environment.max_episode_steps
+        dynamics, horizon = self.dynamics, self.dynamics.max_episode_steps
         # One who steps on after the end, as `active` allows, is given the last disturbance again.
         now = torch.from_numpy(np.minimum(self._lengths, horizon - 1))
         disturbance = self._disturbances[self._rows, now]
-        following, rewards = environment.step(self._state, actions, disturbance)
+        following, rewards = dynamics.step(self._state, actions, disturbance)
         moved = np.full(len(self), active is None)
         if active is not None:
             moved[list(active)] = True
         self._lengths += moved
         over = moved & (self._lengths >= horizon)
         ended = torch.from_numpy(over)
-        if environment.terminates and over.any():
-            paid = rewards + environment.terminal_reward(following)
+        if dynamics.terminates and over.any():
+            paid = rewards + dynamics.terminal_reward(following)
             rewards = torch.where(ended, paid, rewards)
         if active is not None:
             chosen = torch.from_numpy(moved)
@@ -244,14 +199,14 @@ class DifferentiableBatch(BatchedEnv):
         if indices and active is None:
             self.state = torch.where(ended[:, None], self._restart(indices, following), following)
         never = torch.zeros_like(ended)
-        terminated, truncated = (ended, never) if environment.terminates else (never, ended)
+        terminated, truncated = (ended, never) if dynamics.terminates else (never, ended)
         return Transition(rewards, terminated, truncated, shown, episodes)
 
     def _restart(self, indices: Sequence[int], state: Tensor) -> Tensor:
         """Begin new episodes and return a copy of `state`, without a graph, with their rows."""
         fresh = state.detach().clone()
         for index in indices:
-            fresh[index], self._disturbances[index] = self.environment.begin(self._draw_seed(index))
+            fresh[index], self._disturbances[index] = self.dynamics.begin(self._draw_seed(index))
             self._returns[index] = 0.0
             self._lengths[index] = 0
         return fresh

@@ -1,7 +1,7 @@
 """Gymnasium's environments, stepped one after the other."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -10,20 +10,27 @@ from numpy.typing import NDArray
 from gausspg.envs.batch import BatchedEnv, Episode, Step
 from gausspg.envs.spaces import native_actions
 
-if TYPE_CHECKING:
-    from gausspg.envs.environment import Environment
-
 
 class GymnasiumBatch(BatchedEnv):
-    """A batch of a Gymnasium environment; see `BatchedEnv`."""
+    """A batch of a Gymnasium environment.
 
-    environment: "Environment"
+    Args:
+        name, observation_dim, generators: see `BatchedEnv`.
+        make: makes one of them, its observations flat.
+        rebuild_at_reset: make an environment anew for every episode.
+    """
 
     def __init__(
-        self, environment: "Environment", generators: Sequence[np.random.Generator]
+        self,
+        name: str,
+        observation_dim: int,
+        generators: Sequence[np.random.Generator],
+        make: Callable[[], gym.Env[Any, Any]],
+        rebuild_at_reset: bool,
     ) -> None:
-        super().__init__(environment, generators)
-        self._envs: list[gym.Env[Any, Any]] = [environment.make() for _ in generators]
+        super().__init__(name, observation_dim, generators)
+        self._make, self._rebuild_at_reset = make, rebuild_at_reset
+        self._envs = [make() for _ in generators]
         self._fresh = [True] * len(generators)
 
     def close(self) -> None:
@@ -36,9 +43,9 @@ class GymnasiumBatch(BatchedEnv):
             self._reset_one(index)
 
     def _reset_one(self, index: int) -> None:
-        if self.environment.rebuild_at_reset and not self._fresh[index]:
+        if self._rebuild_at_reset and not self._fresh[index]:
             self._envs[index].close()
-            self._envs[index] = self.environment.make()
+            self._envs[index] = self._make()
         self._fresh[index] = False
         self.observations[index], _ = self._envs[index].reset(seed=self._draw_seed(index))
         self._returns[index] = 0.0

@@ -96,26 +96,26 @@ class LQR(DifferentiableEnvironment):
         self.terminal_cost = self._solve_riccati()
 
     def initial_state(self, generator: torch.Generator) -> Tensor:
-        """See `DifferentiableEnvironment`: N(0, I)."""
+        """See `Dynamics`: N(0, I)."""
         return torch.randn(self.observation_dim, generator=generator)
 
     def disturbances(self, generator: torch.Generator) -> Tensor:
-        """See `DifferentiableEnvironment`: N(0, W) at every step."""
+        """See `Dynamics`: N(0, W) at every step."""
         shape = (self.max_episode_steps, self.observation_dim)
         return self.disturbance_std * torch.randn(shape, generator=generator)
 
     def observe(self, state: Tensor) -> Tensor:
-        """See `DifferentiableEnvironment`."""
+        """See `Dynamics`."""
         return state
 
     def step(self, state: Tensor, action: Tensor, disturbance: Tensor) -> tuple[Tensor, Tensor]:
-        """See `DifferentiableEnvironment`."""
+        """See `Dynamics`."""
         cost = _quadratic(self.state_cost, state) + _quadratic(self.action_cost, action)
         driven = _apply(self.state_matrix, state) + _apply(self.input_matrix, action)
         return driven + disturbance, -cost
 
     def terminal_reward(self, state: Tensor) -> Tensor:
-        """See `DifferentiableEnvironment`: -x^T Qf x."""
+        """See `Dynamics`: -x^T Qf x."""
         return -_quadratic(self.terminal_cost, state)
 
     def optimal_gain(self) -> Tensor:

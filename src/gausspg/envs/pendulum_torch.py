@@ -57,16 +57,16 @@ class PendulumTorch(DifferentiableEnvironment):
         )
 
     def initial_state(self, generator: torch.Generator) -> Tensor:
-        """See `DifferentiableEnvironment`: uniform over all angles and +-1 rad/s."""
+        """See `Dynamics`: uniform over all angles and +-1 rad/s."""
         return (2.0 * torch.rand(2, generator=generator) - 1.0) * torch.tensor([math.pi, 1.0])
 
     def observe(self, state: Tensor) -> Tensor:
-        """See `DifferentiableEnvironment`."""
+        """See `Dynamics`."""
         angle, velocity = state.unbind(-1)
         return torch.stack([angle.cos(), angle.sin(), velocity], -1)
 
     def step(self, state: Tensor, action: Tensor, disturbance: Tensor) -> tuple[Tensor, Tensor]:
-        """See `DifferentiableEnvironment`; nothing disturbs the pendulum."""
+        """See `Dynamics`; nothing disturbs the pendulum."""
         angle, velocity = state.unbind(-1)
         torque = action.squeeze(-1).clamp(-_MAX_TORQUE, _MAX_TORQUE)
         # In [-pi, pi): the shorter way round to upright.

@@ -1,6 +1,6 @@
 """One environment written in torch behind Gymnasium's interface: for videos and other loops."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from gausspg.envs.differentiable import DifferentiableEnvironment
+from gausspg.envs.dynamics import Dynamics
 
 
 class Canvas(Protocol):
@@ -28,20 +27,20 @@ class Canvas(Protocol):
 
 
 class Single(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """One environment with the dynamics of `environment`.
+    """One environment with these dynamics.
 
     Args:
-        environment: whose dynamics.
+        dynamics: of its state.
         canvas: what draws; None: `render` gives nothing.
     """
 
-    def __init__(self, environment: "DifferentiableEnvironment", canvas: Canvas | None) -> None:
-        self._environment, self._canvas = environment, canvas
+    def __init__(self, dynamics: Dynamics, canvas: Canvas | None) -> None:
+        self._dynamics, self._canvas = dynamics, canvas
         # Frames are asked for by `render_mode`, as in Gymnasium's own environments.
         self.render_mode = None if canvas is None else "rgb_array"
-        shape = (environment.observation_dim,)
+        shape = (dynamics.observation_dim,)
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, shape, np.float32)
-        low, high = environment.actions.low, environment.actions.high
+        low, high = dynamics.actions.low, dynamics.actions.high
         bounds = np.array([low, high], np.float32)
         self.action_space = gym.spaces.Box(bounds[0], bounds[1], dtype=np.float32)
         self._action: Tensor | None = None
@@ -52,7 +51,7 @@ class Single(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Begin the episode with this seed, or one with a seed that is drawn; no options."""
         super().reset(seed=seed)
         episode = int(self.np_random.integers(2**31)) if seed is None else seed
-        self._state, self._disturbances = self._environment.begin(episode)
+        self._state, self._disturbances = self._dynamics.begin(episode)
         self._action, self._length = None, 0
         return self._observe(), {}
 
@@ -61,16 +60,16 @@ class Single(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one step; see `gymnasium.Env.step`."""
-        environment = self._environment
+        dynamics = self._dynamics
         self._action = torch.from_numpy(np.array(action, np.float32))
         disturbance = self._disturbances[min(self._length, len(self._disturbances) - 1)]
-        state, rewards = environment.step(self._state[None], self._action[None], disturbance[None])
+        state, rewards = dynamics.step(self._state[None], self._action[None], disturbance[None])
         self._state = state[0]
         self._length += 1
-        over = self._length >= environment.max_episode_steps
-        if over and environment.terminates:
-            rewards = rewards + environment.terminal_reward(state)
-        terminated, truncated = over and environment.terminates, over and not environment.terminates
+        over = self._length >= dynamics.max_episode_steps
+        if over and dynamics.terminates:
+            rewards = rewards + dynamics.terminal_reward(state)
+        terminated, truncated = over and dynamics.terminates, over and not dynamics.terminates
         return self._observe(), float(rewards), terminated, truncated, {}
 
     def render(self) -> Any:
@@ -83,4 +82,4 @@ class Single(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             self._canvas.close()
 
     def _observe(self) -> NDArray[np.float32]:
-        return np.asarray(self._environment.observe(self._state[None])[0].numpy())
+        return np.asarray(self._dynamics.observe(self._state[None])[0].numpy())

@@ -14,7 +14,7 @@ from gausspg.laboratory import findings
 from gausspg.laboratory.measure import measure
 from gausspg.laboratory.settings import assemble, check, effective
 from gausspg.records.parameters import Composed, parameters
-from gausspg.records.stores import store_of
+from gausspg.records.stores import configured_store
 from gausspg.streams import Streams
 from gausspg.sweeps import place, preload
 from gausspg.sweeps.command import FINISHED, INTERRUPTED, REFUSED, SOME_FAILED
@@ -79,7 +79,7 @@ class Measuring(Program):
 
     def open_store(self, config: Mapping[str, Any]) -> Store:
         """See `Program.open_store`."""
-        return store_of(check(config).tracking)
+        return configured_store(check(config).tracking)
 
     def request(self, composed: Composed, overrides: Sequence[str]) -> Request:
         """See `Program.request`.

@@ -94,7 +94,7 @@ def _with_std(variance: Mapping[str, Any], std: float) -> Node:
 
 
 def _with_baseline(node: Node, baseline: Baseline | None) -> Node:
-    """Tell an estimator that has such a setting which baseline is its own affair."""
+    """Set the baseline of an estimator that applies it itself."""
     if "baseline" not in node:
         return node
     if node["baseline"] is not None:

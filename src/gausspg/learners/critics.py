@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gausspg.policies.nets import linear, tanh
 
 OutputActivation = Literal["relu", "tanh", "elu"]
-"""Activations whose derivative can be told from what they gave out."""
+"""Activations whose derivative is a function of their output."""
 
 
 def _relu_derivative(gradient: Tensor, out: Tensor) -> None:
@@ -177,7 +177,7 @@ class ActionValue(_Perceptrons):
     def lowest(self, observations: Tensor, codes: Tensor) -> Tensor:
         """Return the least of the copies' values, `[batch]` or `[K, batch]`.
 
-        Differentiable in `codes` alone: whoever asks trains on the critic and not the critic.
+        Differentiable in `codes` alone: this trains the policy and not the critic.
         """
         value: Tensor = _Lowest.apply(codes, observations, self)
         return value

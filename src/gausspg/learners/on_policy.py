@@ -170,7 +170,7 @@ class OnPolicy(Learner):
         if steps is None:
             env.reset()
             self._scaler.forget_episodes()
-            steps = env.environment.max_episode_steps
+            steps = env.dynamics.max_episode_steps
             noise = torch.stack(
                 [self._policy.draw_noise(generator, self.context.num_envs) for _ in range(steps)]
             )

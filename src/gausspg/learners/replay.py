@@ -208,8 +208,8 @@ class Replay(Learner):
     ) -> list[_Minibatch]:
         """Draw what the updates that are due consume, all at once."""
         # A millionth more: 100 steps at 0.29 make 28.999999999999996 updates by float arithmetic.
-        wanted = (self._steps - self.warmup_steps) * self.updates_per_step + 1e-6
-        due = int(wanted) - self._updates
+        due_by_now = (self._steps - self.warmup_steps) * self.updates_per_step + 1e-6
+        due = int(due_by_now) - self._updates
         if due <= 0:
             return []
         rows, policy = self.minibatch_rows, self._policy

@@ -39,7 +39,7 @@ class Window:
 
     @property
     def entropies(self) -> Tensor:
-        """`[T, N]`, with the graph; computed when asked for, since some entropies are dear."""
+        """`[T, N]`, with the graph; computed when asked for, since some entropies are costly."""
         return torch.stack([distribution.entropy() for distribution in self.distributions])
 
     @property

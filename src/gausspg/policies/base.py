@@ -48,7 +48,7 @@ class ActionDistribution(ABC):
     def entropy_estimate(self, noise: Tensor) -> Tensor:
         """Unbiased differentiable estimate of `entropy` from K samples, `[batch]`.
 
-        For densities whose entropy is dear; where it is cheap it is the entropy itself.
+        Densities with a costly entropy override it; by default it is the entropy itself.
 
         Args:
             noise: `[K, batch, ...]`, as for `sample`.
@@ -69,7 +69,7 @@ class Policy(nn.Module, ABC):
     distributions can `reparameterise`; `latent_dim` is the size of u and `code_dim` that of what
     they `encode`; `trains_spread` whether training changes how far samples scatter, and
     `trains_entropy` whether it changes their entropy, be it through the mean alone;
-    `usual_target_entropy` is what a tuned temperature aims at unless told otherwise, in nats.
+    `usual_target_entropy` is the default target of a tuned temperature, in nats.
     """
 
     serves: ClassVar[type[Actions]]

@@ -80,18 +80,22 @@ def _choose(known: Described, what: str) -> Described:
         status = read_status(folder)
         return {str(status.get("run_id")), str(status.get("begun_as"))}
 
-    alone = {folder: told for folder, told in known.items() if what in ids(folder)}
+    alone = {folder: description for folder, description in known.items() if what in ids(folder)}
     if alone and next(iter(alone.values()))["tags"].get("kind") != "sweep":
         return alone
     if alone:
         what = next(iter(alone.values()))["tags"]["sweep_id"]
     chosen = {
-        folder: told for folder, told in known.items()
-        if what in (told["tags"].get("sweep"), told["tags"].get("sweep_id"))
+        folder: description for folder, description in known.items()
+        if what in (description["tags"].get("sweep"), description["tags"].get("sweep_id"))
     }  # fmt: skip
-    if all(told["tags"].get("kind") == "sweep" for told in chosen.values()):
+    if all(description["tags"].get("kind") == "sweep" for description in chosen.values()):
         names = sorted(
-            {told["tags"]["sweep"] for told in known.values() if "sweep" in told["tags"]}
+            {
+                description["tags"]["sweep"]
+                for description in known.values()
+                if "sweep" in description["tags"]
+            }
         )
         raise SharedError(
             f"no run is, or belongs to a sweep, {what!r}; sweeps that are here: "

@@ -53,7 +53,7 @@ def identify(config: Mapping[str, Any]) -> Identity:
 
     Device and thread count are part of the configuration.
     """
-    return Identity(config_hash(config), source_hash(), _digest(environment()))
+    return Identity(config_hash(config), source_hash(), _digest(environment(config)))
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -76,13 +76,19 @@ def source_hash(package: Path = PACKAGE) -> str:
     return found.hexdigest()[:16]
 
 
-@cache
-def environment() -> dict[str, str]:
-    """Return what else decides bits: versions, and what the processor can do.
+def environment(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what else decides the bits of a resolved configuration: versions, and the processor.
 
     The name of the processor is not among them: equal capabilities give equal instructions.
     """
-    versions = {name: version for name in _DISTRIBUTIONS if (version := _version(name))}
+    return _environment((config.get("env") or {}).get("backend", "gymnasium"))
+
+
+@cache
+def _environment(backend: str) -> dict[str, str]:
+    # A backend has the name of its distribution; those that are not used decide nothing.
+    names = dict.fromkeys([*_DISTRIBUTIONS, backend])
+    versions = {name: version for name in names if (version := _version(name))}
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "machine": platform.machine(),

@@ -139,16 +139,17 @@ def _build(source: Path, run: SharedRun, target: Path, uri: str) -> None:
     for name in (*sent, *({shared.TABLE} & set(run.files))):
         shutil.copyfile(source / name, target / name)
     (target / "metrics.jsonl").write_bytes(shared.to_lines(source / shared.METRICS))
-    told = shared.run_in(source)
-    described = {name: told[name] for name in _DESCRIPTION}
+    recorded = shared.run_in(source)
+    described = {name: recorded[name] for name in _DESCRIPTION}
     write_description(target, **described, parent_run_id=run.parent)
     labels = [f"artifact {name}" for name in sent]
     labels += [f"table {shared.TABLE}"] if shared.TABLE in run.files else []
-    is_whole = told["status"] == "FINISHED" and told["tags"].get("kind") != "sweep"
+    is_whole = recorded["status"] == "FINISHED" and recorded["tags"].get("kind") != "sweep"
     write_status(
-        target, status=told["status"], error=told.get("error"), name=told["name"], run_id=run.id,
-        store=uri, pid=None, host=None, started=told["started"], ended=told.get("ended"),
-        unsent_from_byte=0, unsent=[*labels, "status"], awaits_store=True,
+        target, status=recorded["status"], error=recorded.get("error"), name=recorded["name"],
+        run_id=run.id, store=uri, pid=None, host=None, started=recorded["started"],
+        ended=recorded.get("ended"), unsent_from_byte=0,
+        unsent=[*labels, "status"], awaits_store=True,
         # Only a finished run is there to be found again: to go on, others lack their checkpoint.
         identity=_identity(source) if is_whole else None,
     )  # fmt: skip

@@ -78,7 +78,7 @@ def collect(config: Mapping[str, Any], command: str) -> dict[str, Any]:
         "threads": config["threads"],
         "device": config["device"],
         "cpu": cpu(),
-        "environment": environment(),
+        "environment": environment(config),
         "packages": packages(),
     }
 

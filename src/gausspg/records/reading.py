@@ -138,16 +138,16 @@ def _exported(folder: Path) -> tuple[Path, str, Points]:
 
 def _checked(name: str, status: str, points: Points, artifact: Any) -> Record:
     if status != "FINISHED":
-        told = f"ended as {status}"
+        reason = f"ended as {status}"
         if status == "RUNNING":
-            told = "is still running, or its process vanished (its own command goes on with it)"
-        raise RecordError(f"run {name} {told}: only a finished run can be reproduced")
+            reason = "is still running, or its process vanished (its own command goes on with it)"
+        raise RecordError(f"run {name} {reason}: only a finished run can be reproduced")
     try:
         return _read(name, points, artifact)
     except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200]
         raise RecordError(
-            f"the record of run {name} cannot be read ({type(error).__name__}: {told}): it is "
+            f"the record of run {name} cannot be read ({type(error).__name__}: {reason}): it is "
             "broken, or of another version of the package"
         ) from error
 

@@ -27,12 +27,12 @@ def main(config_file: str, folder: str) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     metrics = MetricsFile(out)
-    told = 0
+    tenths_shown = 0
     for step, values in parts.loop.run():
         metrics.append(step, values)
         tenth = 10 * step // parts.settings.steps
-        if tenth > told:
-            told = tenth
+        if tenth > tenths_shown:
+            tenths_shown = tenth
             print(f"  {step:,} of {parts.settings.steps:,} steps", flush=True)
     return 0
 

@@ -2,7 +2,7 @@
 
     manifest.json            {"format": 1, "runs": [{"id": run id, "folder": name, "parent": id of
                              the sweep or null, "files": {name: SHA-256}}]}
-    <folder>/run.json        what a store is told of the run, its status, and when it ran
+    <folder>/run.json        description of the run for a store, its status, and when it ran
     <folder>/metrics.parquet one row per recorded value: line, step, time, metric, value
     <folder>/...             config.yaml, provenance.json, source.patch, result.json, final.pt,
                              best.pt, episodes.csv; of a sweep its plan and its table

@@ -4,8 +4,8 @@ from gausspg.tracking import ServerAwayError, Store, away, default_uri, location
 from gausspg.training.settings import TrackingSettings
 
 
-def store_of(settings: TrackingSettings) -> Store:
-    """Open the tracking store that is set; a server may be away, and that is told in one line.
+def configured_store(settings: TrackingSettings) -> Store:
+    """Open the tracking store that is set; a server that does not answer is reported in one line.
 
     Raises:
         StoreError: a store that is no server cannot be opened.

@@ -48,7 +48,7 @@ class Training(Program):
 
     def open_store(self, config: Mapping[str, Any]) -> Store:
         """See `Program.open_store`."""
-        return stores.store_of(check(config).tracking)
+        return stores.configured_store(check(config).tracking)
 
     def decide(self, composed: Sequence[Composed], store: Store, command: str) -> list[Decision]:
         """See `Program.decide`; what follows, and what runs twice, is printed."""
@@ -149,7 +149,7 @@ def look_up(
     for reason, count in Counter(existing.why_anew(anew, command, found)).items():
         if reason is not None:
             print(
-                f"{count} of {len(composed)} runs are recorded, but {reason} changed: trained anew"
+                f"{count} of {len(composed)} runs are recorded, but {reason} changed: trained again"
             )
     return decisions
 

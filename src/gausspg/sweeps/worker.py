@@ -156,7 +156,7 @@ def _take_up(loop: Trainer, recorder: Recorder) -> None:
     if problem is not None:
         print(f"run {recorder.name}: goes on from the checkpoint before the last, {problem}",
               file=sys.stderr)  # fmt: skip
-    recorder.repeats_from(loop.told)
+    recorder.repeats_from(loop.points)
 
 
 def _train(

@@ -1,7 +1,7 @@
 """What a run writes into its own folder: metrics file, `status.json`, and `run.json`.
 
-The folder is the truth and needs no store: `run.json` holds what a store is told of the run when it
-begins (name, parameters, tags, the parent's id, experiment), so that it can be told later too.
+The folder is the truth and needs no store: `run.json` holds the description that a store gets when
+the run begins (name, parameters, tags, the parent's id, experiment), so it can be sent later too.
 `metrics.jsonl` holds one line per call of `MetricsFile.append`: `{"step": int, "time": seconds
 since the epoch, "metrics": {name: value}}`, with NaN and Infinity spelled as Python's json reads
 them.
@@ -150,7 +150,7 @@ def _update(path: Path, fields: dict[str, Any]) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one step: whoever finds it finds all of it."""
+    """Write a file in one step: a reader never sees half of it."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_bytes(content)
     temporary.replace(path)

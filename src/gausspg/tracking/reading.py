@@ -62,8 +62,8 @@ def find_runs(
         database = _existing_database(store_uri)
         found = by_sql.runs(database) if database else by_mlflow.runs(store_uri)
     records = [_record(run) for run in found]
-    wanted = {f"param.{name}": str(value) for name, value in (params or {}).items()}
-    wanted |= {
+    required = {f"param.{name}": str(value) for name, value in (params or {}).items()}
+    required |= {
         key: value
         for key, value in (("sweep", sweep), ("sweep_id", sweep_id), ("status", status),
                            ("experiment", experiment))
@@ -73,7 +73,7 @@ def find_runs(
         record
         for record in records
         if (parents or record["kind"] != "sweep")
-        and all(record.get(key) == value for key, value in wanted.items())
+        and all(record.get(key) == value for key, value in required.items())
     ]
     return _run_frame(kept)
 
@@ -168,8 +168,8 @@ def current_id(store_uri: str, run_id: str) -> str:
 
 
 def described(store_uri: str, run_ids: Iterable[str]) -> dict[str, Record]:
-    """What the store was told of runs when they began, by id, as `run.json` in their folders."""
-    wanted = set(run_ids)
+    """The descriptions that a store got when runs began, by id; as `run.json` in their folders."""
+    required = set(run_ids)
     with _one_line_errors(store_uri):
         database = _existing_database(store_uri)
         found = by_sql.runs(database) if database else by_mlflow.runs(store_uri)
@@ -182,7 +182,7 @@ def described(store_uri: str, run_ids: Iterable[str]) -> dict[str, Record]:
             "experiment": run.experiment,
         }
         for run in found
-        if run.run_id in wanted
+        if run.run_id in required
     }
 
 

@@ -130,7 +130,7 @@ class Recorder:
         if len(recorded) < line:
             raise StoreError(
                 f"{self._metrics.path} has {len(recorded)} records and its checkpoint comes after "
-                f"{line}: the run cannot go on, run it anew with existing=rerun"
+                f"{line}: the run cannot go on, run it again from the start with existing=rerun"
             )
         self._recorded = deque(recorded[line:])
 
@@ -333,7 +333,7 @@ def _compare(
             raise StoreError(
                 f"the run does not repeat what it recorded before it was interrupted: {name} at "
                 f"step {before[0]} was {one} and is {other} at step {now[0]}; {folder} is left as "
-                "it is, run it anew with existing=rerun"
+                "it is, run it again from the start with existing=rerun"
             )
 
 

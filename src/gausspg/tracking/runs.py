@@ -84,7 +84,7 @@ def reopen_run(store: Store, run_id: str) -> None:
     except Exception as error:
         raise StoreError(
             f"run {run_id} cannot go on in {store.uri} ({explain(error)}); if it was deleted "
-            "there, run it anew with existing=rerun"
+            "there, run it again from the start with existing=rerun"
         ) from error
 
 

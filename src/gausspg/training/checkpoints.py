@@ -33,7 +33,7 @@ def save(path: Path, content: dict[str, Any], keep_previous: bool = False) -> No
 
 
 def save_text(path: Path, text: str) -> None:
-    """Write a text file in one step: whoever finds it finds all of it.
+    """Write a text file in one step: a reader never sees half of it.
 
     Raises:
         OSError: the file could not be written; the half-written one is removed.

@@ -61,7 +61,7 @@ class Trainer:
         self._learner, self._streams, self._folder = learner, streams, folder
         self._identity = identity
         self.step = 0
-        self.told = 0
+        self.points = 0
         self._iteration = 0
         self._segment = 0
         self._saved_at = 0
@@ -71,7 +71,7 @@ class Trainer:
     def resume(self, any_source: bool = False) -> str | None:
         """Take up the state of the latest checkpoint in the folder; `run` then goes on from there.
 
-        `told` is the number of pairs that `run` had yielded by then.
+        `points` is the number of pairs that `run` had yielded by then.
 
         Args:
             any_source: also one of another identity: what is loaded is looked at and not
@@ -87,11 +87,11 @@ class Trainer:
         if state.get("identity") != self._identity and not any_source:
             raise ValueError(
                 f"{self._folder / CHECKPOINT} is of another configuration, source or environment, "
-                "so the run cannot go on from it: run it anew with existing=rerun"
+                "so the run cannot go on from it: run it again from the start with existing=rerun"
             )
         self.step, self._iteration = state["step"], state["iteration"]
         self._segment, self._best = state["segment"], state["best"]
-        self.told = state["told"]
+        self.points = state["points"]
         self._policy.load_state_dict(state["policy"])
         self._learner.load_state_dict(state["learner"])
         self._saved_at = self.step
@@ -110,7 +110,7 @@ class Trainer:
         """
         try:
             for pair in self._run():
-                self.told += 1
+                self.points += 1
                 yield pair
         except NonFiniteError as error:
             raise NonFiniteError(
@@ -190,7 +190,7 @@ class Trainer:
             for index in range(self._environment.num_envs)
         ]
         self._learner.begin_segment()
-        with self._environment.batch(seeds) as env:
+        with self._environment.training_batch(seeds) as env:
             env.reset()
             while self.step < end:
                 begin, in_step = time.perf_counter(), env.seconds_in_step
@@ -216,7 +216,7 @@ class Trainer:
             self._folder / CHECKPOINT,
             {
                 "identity": self._identity,
-                "told": self.told,
+                "points": self.points,
                 "step": self.step,
                 "iteration": self._iteration,
                 "segment": self._segment,
