@@ -1,1 +1,1 @@
-"""Many runs: processes, progress, the closing table; imports `records` and what that imports."""
+"""Many runs: Hydra's sweeper and launcher, processes, progress, the table; may import `records` down."""
