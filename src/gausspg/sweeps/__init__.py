@@ -1,1 +1,1 @@
-"""Many runs: Hydra's sweeper and launcher, processes, progress, the table; may import `records` down."""
+"""Hydra's sweeper and launcher, processes, the closing table; imports `records` and below."""
