@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
+
 from gausspg.tracking import location, read_description, read_status, without_credentials
 from gausspg.training.build import SettingsError
 
@@ -24,8 +26,7 @@ def new_folder(parent: Path, name: str) -> Path:
 def override(folder: Path) -> str:
     """Return the override that gives a job its folder."""
     path = folder.relative_to(location.runs()).as_posix()
-    quoted = path.replace("\\", "\\\\").replace("'", "\\'")
-    return f"tracking.folder='{quoted}'"
+    return f"tracking.folder={QuotedString(path, Quote.single).with_quotes()}"
 
 
 def given_folder(config: Mapping[str, Any]) -> Path | None:

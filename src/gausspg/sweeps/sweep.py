@@ -1,6 +1,5 @@
 """One sweep: its plan, its run in the store, how its jobs ended, the table and the exit status."""
 
-import gc
 import shlex
 import sys
 import time
@@ -73,9 +72,6 @@ class Sweep:
         self._store = program.open_store(config)
         self._decisions = program.decide(composed, self._store, self._command)
         self._labels = program.labels(composed)
-        # What has been imported by now is never garbage: to search it again and again, and once
-        # more at the very end, would take seconds.
-        gc.freeze()
 
     def run(self, launch: Launch) -> int:
         """Run all jobs, print and record the table, return the exit status."""

@@ -114,7 +114,7 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))
         if request.resume:
-            _take_up(parts.loop, recorder)
+            _go_on(parts.loop, recorder)
         existing.mark(request.folder, request.identity)
         _record_origin(request, recorder)
         metrics = _train(parts.loop, parts.settings, recorder, report)
@@ -157,7 +157,7 @@ def _record_origin(request: Request, recorder: Recorder) -> None:
             recorder.artifact(path)
 
 
-def _take_up(loop: Trainer, recorder: Recorder) -> None:
+def _go_on(loop: Trainer, recorder: Recorder) -> None:
     """Go on from the latest checkpoint; from the beginning if the run had none yet."""
     if not (recorder.folder / trainer.CHECKPOINT).exists() and not read_metrics(recorder.folder):
         return

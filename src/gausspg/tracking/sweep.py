@@ -38,9 +38,9 @@ class SweepRecorder(Recorder):
         self.conclude("FAILED", "the sweep ended without a summary")
 
     def plan(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Record as `plan.json` what is to be run: per job its words, what differs, and its seed.
+        """Record as `plan.json` one row per job: its words, its label and its seed.
 
-        By it a reader knows of jobs that left no trace.
+        A reader sees by it which jobs are missing.
         """
         self.text("plan.json", json.dumps(list(rows)))
 

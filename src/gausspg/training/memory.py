@@ -1,9 +1,7 @@
 """How this process keeps the memory it has used."""
 
 import ctypes
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 # Names of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -23,17 +21,3 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
         mallopt(_M_TRIM_THRESHOLD, _NEVER)
-
-
-@contextmanager
-def nothing_collected() -> Iterator[None]:
-    """Leave garbage alone meanwhile.
-
-    What is imported is never garbage; to search it again and again is a fifth of the time that
-    importing takes.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -3,7 +3,6 @@
 Apart from the parent's half, `pool`: the two talk only through the messages defined here.
 """
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -68,10 +67,6 @@ def main(
     `environment` is the parent's at this moment: a fork server's children would otherwise see the
     one of the day it was started.
     """
-    # What the fork server imported is never garbage. Left in the collector's care, the first full
-    # collection would touch, and so copy, every page of it (0.6 s with mlflow and torch).
-    gc.freeze()
-    gc.enable()
     os.environ.clear()
     os.environ.update(environment)
     threading.Thread(target=_follow_parent, name="parent-watch", daemon=True).start()
