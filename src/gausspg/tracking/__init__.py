@@ -3,6 +3,7 @@
 Importing it does not import mlflow; using it does.
 """
 
+from gausspg.tracking.addresses import with_credentials, without_credentials
 from gausspg.tracking.client import StoreError
 from gausspg.tracking.delivery import deliver, undelivered
 from gausspg.tracking.folder import (
@@ -68,6 +69,8 @@ __all__ = [
     "set_status",
     "sweep_tags",
     "undelivered",
+    "with_credentials",
+    "without_credentials",
     "write_description",
     "write_status",
     "write_whole",

@@ -13,8 +13,10 @@ from gausspg.tracking.runs import BEGUN_AS, create_run
 from gausspg.tracking.store import open_store, sqlite_path
 
 
-def arrive(folder: Path) -> str:
+def arrive(folder: Path, uri: str) -> str:
     """Return the id in its store of the run in `folder`, which is created if it is not there yet.
+
+    The store is that of the run; `uri` is its address, with the credentials that it asks for.
 
     To be killed in the middle does no harm: what the store has by then is found by its tag. Only
     the process that has claimed the folder may call this.
@@ -25,7 +27,7 @@ def arrive(folder: Path) -> str:
     status = read_status(folder)
     if not status.get("awaits_store"):
         return str(status["run_id"])
-    described, uri = read_description(folder), str(status["store"])
+    described = read_description(folder)
     tags = described["tags"] | {BEGUN_AS: status["run_id"]}
     parent = _parent(folder, described["parent_run_id"])
     if parent is not None:
