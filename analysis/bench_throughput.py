@@ -105,10 +105,10 @@ class Loop(Training):
     def __init__(self, word: str, backend: str, *overrides: str) -> None:
         super().__init__([f"env={word}", *OVERRIDES, f"env.backend={backend}", *overrides])
         self.shares: list[float] = []
-        self._alone: Bare | BatchedEnv = Bare(self.environment.id)
+        self._store_lock: Bare | BatchedEnv = Bare(self.environment.id)
         if backend == "envpool":
-            self._alone = self.environment.training_batch(_seeds(ENVS))
-            self._alone.reset()
+            self._store_lock = self.environment.training_batch(_seeds(ENVS))
+            self._store_lock.reset()
         self._actions: list[np.ndarray] = []
         step = self.env.step
 
@@ -130,9 +130,9 @@ class Loop(Training):
         """The actions of the last iteration, and nothing else; return steps per second."""
         begin = time.perf_counter()
         for actions in self._actions:
-            self._alone.step(actions)
+            self._store_lock.step(actions)
         seconds = time.perf_counter() - begin
-        same = np.array_equal(self._alone.observations, self.env.observations)
+        same = np.array_equal(self._store_lock.observations, self.env.observations)
         assert same, "other states: other work"
         return ENVS * STEPS / seconds
 

@@ -53,9 +53,9 @@ def main() -> int:
         return REFUSED
     if not _single:
         return 0
-    from gausspg.training.memory import nothing_collected
+    from gausspg.training.memory import garbage_collection_paused
 
-    with nothing_collected():
+    with garbage_collection_paused():
         from gausspg.laboratory.program import run_single
 
     return run_single(_single[0], command=["python", "src/measure_gradients.py", *sys.argv[1:]])

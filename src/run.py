@@ -52,9 +52,9 @@ def main() -> int:
         return REFUSED
     if not _single:
         return 0
-    from gausspg.training.memory import nothing_collected
+    from gausspg.training.memory import garbage_collection_paused
 
-    with nothing_collected():
+    with garbage_collection_paused():
         from gausspg.sweeps.single import run_single
 
     return run_single(_single[0], command=["python", "src/run.py", *sys.argv[1:]])

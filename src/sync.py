@@ -18,7 +18,7 @@ from gausspg.tracking import StoreError, deliver, location, undelivered
 
 def main() -> int:
     """Deliver, print, return the exit status."""
-    folders, failed = list(undelivered(location.runs())), 0
+    folders, failed = list(undelivered(location.runs_folder())), 0
     for folder in folders:
         try:
             print(f"{folder.name}: {deliver(folder)}", flush=True)

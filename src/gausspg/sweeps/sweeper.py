@@ -53,12 +53,12 @@ class Sweeper(BasicSweeper):
     def _import_program(self) -> "Program":
         from gausspg.sweeps import preload
         from gausspg.sweeps.jobs import prepare
-        from gausspg.training.memory import nothing_collected
+        from gausspg.training.memory import garbage_collection_paused
 
         if isinstance(self.launcher, Launcher):
             # Before torch is imported here: what the server of the jobs imports takes as long.
             prepare(preload.MODULES[self._program])
-        with nothing_collected():
+        with garbage_collection_paused():
             program: Program = get_object(self._program)
         return program
 
