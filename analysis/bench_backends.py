@@ -58,7 +58,7 @@ def environment_of(env_id: str, backend: Any) -> Environment:
     anew = "Bipedal" in env_id
     return Environment(
         env_id, BATCH, False, False, anew, 0,
-        clips_actions=False, kwargs={}, backend=backend, pool_threads=1,
+        clips_actions=False, kwargs={}, max_episode_steps=None, backend=backend, pool_threads=1,
     )  # fmt: skip
 
 

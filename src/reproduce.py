@@ -5,8 +5,9 @@
     python src/reproduce.py RUN_ID --source present    with the source as it is now
 
 If the source has changed since, the recorded commit and patch are checked out into a temporary
-worktree. The comparison is recorded with the run. Exit status: 0 identical, 1 different, 2 it could
-not be compared.
+worktree. A patch that no run trained here has is somebody else's program: what it touches is shown,
+and it runs only with --trust. The comparison is recorded with the run. Exit status: 0 identical, 1
+different, 2 it could not be compared.
 """
 
 import argparse
@@ -25,7 +26,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 import yaml  # noqa: E402
 
-from gausspg.records import comparison, provenance, reading  # noqa: E402
+from gausspg.records import comparison, foreign, provenance, reading  # noqa: E402
 from gausspg.records.identity import environment, identify, source_hash  # noqa: E402
 from gausspg.records.reading import Record, RecordError  # noqa: E402
 from gausspg.tracking import (  # noqa: E402
@@ -35,6 +36,7 @@ from gausspg.tracking import (  # noqa: E402
     default_uri,
     location,
     read_status,
+    with_credentials,
 )
 from gausspg.training import checkpoints, trainer  # noqa: E402
 
@@ -50,6 +52,7 @@ def main() -> int:
         "--source", choices=["recorded", "present"],
         help="which source to run; default: the recorded one if it differs",
     )  # fmt: skip
+    parser.add_argument("--trust", action="store_true", help="run the patch of somebody else")
     parser.add_argument("--anyway", action="store_true", help="also where versions differ")
     arguments = parser.parse_args()
     in_store = not Path(arguments.run).is_dir()
@@ -61,7 +64,7 @@ def main() -> int:
             else reading.from_folder(Path(arguments.run))
         )
         _refuse_other_environment(record, arguments.anyway)
-        verdict, message = _reproduce(record, arguments.source)
+        verdict, message = _reproduce(record, arguments.source, arguments.trust)
         print(message)
         known = (uri, current_id(uri, arguments.run)) if in_store else _known(Path(arguments.run))
         if known is not None:
@@ -78,7 +81,9 @@ def _known(folder: Path) -> tuple[str, str] | None:
     if location.runs_folder() not in folder.absolute().parents:
         return None
     status = read_status(folder)
-    return None if status.get("awaits_store") else (status["store"], status["run_id"])
+    if status.get("awaits_store"):
+        return None
+    return with_credentials(status["store"]), status["run_id"]
 
 
 def _refuse_other_environment(record: Record, anyway: bool) -> None:
@@ -99,11 +104,13 @@ def _differing(record: Record) -> list[str]:
     ]
 
 
-def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
+def _reproduce(record: Record, choice: str | None, trusted: bool) -> tuple[int, str]:
     """Run a record again; return the exit status and what to say."""
     present = identify(record.config)
     same_source = present.source == record.identity.source
     recorded = choice == "recorded" or (choice is None and not same_source)
+    if recorded:
+        _show_foreign_patch(record, trusted)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with _source(record, folder / "source", recorded) as source:
@@ -124,6 +131,25 @@ def _reproduce(record: Record, choice: str | None) -> tuple[int, str]:
         reasons.append("the recorded values, which were altered since the run ended")
     message = "; ".join(reasons) or _beyond_versions(record)
     return DIFFERENT, f"different: {difference}; what differs: {message}"
+
+
+def _show_foreign_patch(record: Record, trusted: bool) -> None:
+    """Say what a patch touches that was not made here.
+
+    Raises:
+        RecordError: it is not trusted.
+    """
+    if not record.patch or foreign.is_own(record.patch, location.runs_folder()):
+        return
+    touched = foreign.touched(record.patch)
+    print(f"the patch of run {record.name} is of no run that was trained here; it touches")
+    for file in touched:
+        print(f"  {file.path}  +{file.added} -{file.removed}")
+    if not trusted:
+        raise RecordError(
+            f"{foreign.summary(touched)} of somebody else would run here, so nothing was run: read "
+            "source.patch and add --trust, or compare with --source present"
+        )
 
 
 def _beyond_versions(record: Record) -> str:

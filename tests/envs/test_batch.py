@@ -22,7 +22,8 @@ gym.register("TestNaNAtReset-v0", NaNAtReset)
 def made(env_id: str, **kwargs: Any) -> Environment:
     return Environment(
         env_id, 1, False, False, False, 0,
-        clips_actions=False, kwargs=kwargs, backend="gymnasium", pool_threads=1,
+        clips_actions=False, kwargs=kwargs, max_episode_steps=None,
+        backend="gymnasium", pool_threads=1,
     )  # fmt: skip
 
 

@@ -57,7 +57,8 @@ def environment_of(*overrides: str) -> Environment:
 def made(env_id: str, rebuild_at_reset: bool = False, **kwargs: Any) -> Environment:
     return Environment(
         env_id, 1, False, False, rebuild_at_reset, 0,
-        clips_actions=False, kwargs=kwargs, backend="gymnasium", pool_threads=1,
+        clips_actions=False, kwargs=kwargs, max_episode_steps=None,
+        backend="gymnasium", pool_threads=1,
     )  # fmt: skip
 
 

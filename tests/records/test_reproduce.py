@@ -1,5 +1,6 @@
 """A recorded run is run again and compared: identical, different, or not to be compared."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -15,8 +16,8 @@ import yaml
 import warm
 from cli import ROOT, WARNINGS, environment_for
 from composing import NEEDS_ENVPOOL
-from gausspg.records import comparison, identity, provenance, reading, rerun
-from gausspg.tracking import artifact_file, read_status, write_status
+from gausspg.records import comparison, foreign, identity, provenance, reading, rerun
+from gausspg.tracking import artifact_file, read_status, without_credentials, write_status
 from interruption import KINDS, Root
 
 pytestmark = WARNINGS
@@ -198,6 +199,80 @@ def test_a_source_that_is_not_the_recorded_one_is_not_run(root: Root, copy: Path
     assert "nothing was run: the record was altered" in done.stderr
 
 
+PATCH = b"""diff --git a/src/gausspg/evil.py b/src/gausspg/evil.py
+new file mode 100644
+index 0000000..e69de29
+--- /dev/null
++++ b/src/gausspg/evil.py
+@@ -0,0 +1,2 @@
++import os
++os.abort()
+"""
+
+
+@pytest.fixture
+def patched(copy: Path) -> Path:
+    """Somebody else's run, with a patch on a source of theirs."""
+    (copy / "source.patch").write_bytes(PATCH)
+    alter(copy / "provenance.json", lambda p: (
+        p["identity"].update(source="0" * 16),
+        p.update(dirty=True, patch_sha256=hashlib.sha256(PATCH).hexdigest()),
+    ))  # fmt: skip
+    return copy
+
+
+def test_a_foreign_patch_is_shown_and_not_run(root: Root, patched: Path) -> None:
+    done = reproduce(root, str(patched))
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[1:] == ["  src/gausspg/evil.py  +2 -0"]
+    assert done.stderr.count("\n") == 1
+    assert "2 changed lines in 1 files of somebody else would run here" in done.stderr
+    assert "--trust" in done.stderr
+
+
+@pytest.mark.skipif(not IN_GIT, reason="this is no git repository")
+def test_a_trusted_patch_is_shown_and_goes_on(root: Root, patched: Path) -> None:
+    done = reproduce(root, str(patched), "--trust")
+    assert "  src/gausspg/evil.py  +2 -0" in done.stdout
+    # So far it went on: the source that comes of it is not the recorded one.
+    assert "do not give the source that run" in done.stderr
+
+
+def test_the_present_source_needs_no_trust(root: Root, patched: Path) -> None:
+    done = reproduce(root, str(patched), "--source", "present")
+    assert done.returncode == 0, done.stderr
+    assert "evil" not in done.stdout + done.stderr
+
+
+def test_a_patch_is_ones_own_if_a_run_was_trained_with_it_here(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "source.patch").write_bytes(PATCH)
+    write_status(tmp_path / "run", status="FINISHED", pid=None)
+    assert not foreign.is_own(PATCH, tmp_path), "imported"
+    write_status(tmp_path / "run", pid=17)
+    assert foreign.is_own(PATCH, tmp_path)
+    assert not foreign.is_own(PATCH + b"\n", tmp_path)
+
+
+def test_a_patch_that_git_cannot_read_is_refused() -> None:
+    with pytest.raises(reading.RecordError, match="the recorded patch cannot be read"):
+        foreign.touched(b"rm -rf /\n")
+
+
+@pytest.mark.parametrize("script", ["run", "measure_gradients", "reproduce", "share", "sync"])
+def test_no_script_takes_an_argument_that_it_does_not_know(root: Root, script: str) -> None:
+    path = ROOT / "src" / f"{script}.py"
+    done = warm.run([path, "--bogus"], environment_for(root.folder))
+    assert done.returncode == 2
+    assert "--bogus" in done.stderr or "required" in done.stderr
+    assert done.stdout == ""
+
+
+def test_every_script_is_known_here() -> None:
+    scripts = {path.stem for path in (ROOT / "src").glob("*.py")}
+    assert scripts == {"run", "measure_gradients", "reproduce", "share", "sync"}
+
+
 def test_what_lies_where_the_user_is_does_not_run(root: Root, copy: Path) -> None:
     (copy / "gausspg").mkdir()
     (copy / "gausspg" / "__init__.py").write_text("raise SystemExit('of the folder')")
@@ -234,7 +309,7 @@ def test_the_record_holds_no_environment_variable_and_no_path(root: Root) -> Non
     ],
 )
 def test_a_command_is_recorded_without_passwords(typed: str, recorded: str) -> None:
-    assert provenance.without_credentials(typed) == recorded
+    assert without_credentials(typed) == recorded
 
 
 def test_the_first_difference_is_by_step_and_then_by_name() -> None:

@@ -399,7 +399,12 @@ class TestSweep:
 
 ENDS = {
     "none": ("FINISHED", ""),
-    "raise": ("FAILED", "RuntimeError: the wheels came off"),
+    "raise": (
+        "FAILED",
+        "EnvironmentFailedError: after step 32: cli:Trouble-v0 raised RuntimeError: the wheels "
+        "came off in step 4 of an episode; the run stops, the state of step 32 is kept in "
+        "checkpoint.pt",
+    ),
     "exit": ("FAILED", "exited with status 3 before it returned a result"),
     "poison": (
         "FAILED",
@@ -437,7 +442,8 @@ class TestTrouble:
     ) -> None:
         text = commands.text(runs.loc["raise", "run_id"], "traceback.txt")
         assert text.startswith("Traceback (most recent call last):")
-        assert text.endswith("RuntimeError: the wheels came off\n")
+        assert "\nRuntimeError: the wheels came off\n" in text
+        assert text.endswith(f"{ENDS['raise'][1].partition(': ')[2]}\n")
 
     def test_nan_keeps_the_last_good_checkpoint(
         self, commands: Commands, runs: pd.DataFrame

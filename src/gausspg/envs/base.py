@@ -24,6 +24,7 @@ class BaseEnvironment(ABC):
         frame_skip: frames left out between two of the video.
         clips_actions: it clips actions to their bounds itself, so that on policy `squash=none` and
             `squash=clip` are one run.
+        remarks: what a person has to know before training in it, a sentence each.
         actions: what a policy has to know of the action space.
         observation_dim: length of an observation.
     """
@@ -35,6 +36,7 @@ class BaseEnvironment(ABC):
     normalise_reward: bool
     frame_skip: int
     clips_actions: bool = False
+    remarks: tuple[str, ...] = ()
     actions: Actions
     observation_dim: int
 

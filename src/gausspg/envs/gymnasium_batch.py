@@ -7,6 +7,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gausspg.envs.answers import (
+    EnvironmentFailedError,
+    in_one_line,
+    observation_as_declared,
+    reward_as_number,
+)
 from gausspg.envs.batch import BatchedEnv, Episode, Step
 from gausspg.envs.spaces import native_actions
 
@@ -18,6 +24,9 @@ class GymnasiumBatch(BatchedEnv):
         name, observation_dim, generators: see `BatchedEnv`.
         make: makes one of them, its observations flat.
         rebuild_at_reset: make an environment anew for every episode.
+
+    `reset` and `step` raise `EnvironmentFailedError` where an environment raises, or gives an
+    observation or a reward that is not what it declares.
     """
 
     def __init__(
@@ -32,6 +41,7 @@ class GymnasiumBatch(BatchedEnv):
         self._make, self._rebuild_at_reset = make, rebuild_at_reset
         self._envs = [make() for _ in generators]
         self._fresh = [True] * len(generators)
+        self._shape = (observation_dim,)
 
     def close(self) -> None:
         """See `BatchedEnv`."""
@@ -43,11 +53,18 @@ class GymnasiumBatch(BatchedEnv):
             self._reset_one(index)
 
     def _reset_one(self, index: int) -> None:
-        if self._rebuild_at_reset and not self._fresh[index]:
-            self._envs[index].close()
-            self._envs[index] = self._make()
+        seed = self._draw_seed(index)
+        try:
+            if self._rebuild_at_reset and not self._fresh[index]:
+                self._envs[index].close()
+                self._envs[index] = self._make()
+            observation, _ = self._envs[index].reset(seed=seed)
+        except Exception as error:
+            raise self._failure(error, "at reset") from error
         self._fresh[index] = False
-        self.observations[index], _ = self._envs[index].reset(seed=self._draw_seed(index))
+        if type(observation) is not np.ndarray or observation.shape != self._shape:
+            observation = self._declared(observation, "at reset")
+        self.observations[index] = observation
         self._returns[index] = 0.0
         self._lengths[index] = 0
 
@@ -58,9 +75,19 @@ class GymnasiumBatch(BatchedEnv):
         moved = self._everyone if active is None else active
         rewards = []
         for index in moved:
-            observation, reward, terminated, truncated, _ = self._envs[index].step(native[index])
+            try:
+                observation, reward, terminated, truncated, _ = self._envs[index].step(
+                    native[index]
+                )
+            except Exception as error:
+                raise self._failure(error, self._place(index)) from error
+            # Written as it is, one number would stand in every place of an observation.
+            if type(observation) is not np.ndarray or observation.shape != self._shape:
+                observation = self._declared(observation, self._place(index))
             self.observations[index] = observation
-            rewards.append(float(reward))
+            rewards.append(
+                reward if isinstance(reward, float) else self._number(reward, self._place(index))
+            )
             if terminated or truncated:
                 step.terminated[index] = terminated
                 step.truncated[index] = truncated and not terminated
@@ -70,6 +97,24 @@ class GymnasiumBatch(BatchedEnv):
         self._returns[rows] += rewards
         self._lengths[rows] += 1
         return [self._end(index, active is None) for index in step.last_observations]
+
+    def _place(self, index: int) -> str:
+        return f"in step {self._lengths[index] + 1} of an episode"
+
+    def _failure(self, error: Exception, place: str) -> EnvironmentFailedError:
+        return EnvironmentFailedError(f"{self.name} raised {in_one_line(error)} {place}")
+
+    def _declared(self, observation: Any, place: str) -> NDArray[np.generic]:
+        try:
+            return observation_as_declared(observation, self._shape[0])
+        except ValueError as error:
+            raise EnvironmentFailedError(f"{self.name} gave {error} {place}") from error
+
+    def _number(self, reward: Any, place: str) -> float:
+        try:
+            return reward_as_number(reward)
+        except ValueError as error:
+            raise EnvironmentFailedError(f"{self.name} gave {error} {place}") from error
 
     def _end(self, index: int, begin_anew: bool) -> Episode:
         episode = Episode(index, float(self._returns[index]), int(self._lengths[index]))

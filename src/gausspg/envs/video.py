@@ -49,7 +49,7 @@ def save_animation(
         while not ended and len(images) < frames:
             if step % (environment.frame_skip + 1) == 0:
                 images.append(_shrink(env.render(), width))
-            batch = torch.from_numpy(np.asarray(observation, np.float32)[None]).to(device)
+            batch = torch.from_numpy(np.asarray(observation, np.float32).reshape(1, -1)).to(device)
             distribution = policy(policy.normaliser(batch))
             actions = distribution.action(distribution.mode()).cpu().numpy()
             action = native_actions(actions, env.action_space)[0]

@@ -20,6 +20,7 @@ from gausspg.tracking import (
     read_status,
     record_vanished,
     run_folders,
+    without_credentials,
     write_status,
 )
 from gausspg.training.build import SettingsError
@@ -71,9 +72,9 @@ def find(runs: Path, store: Store) -> list[Existing]:
 
 
 def _read_run(folder: Path, store: Store) -> Existing | None:
-    status = read_status(folder)
+    status, kept_in = read_status(folder), without_credentials(store.uri)
     hashes, run_id = status.get("identity"), status.get("run_id")
-    if status.get("store") != store.uri or run_id is None:
+    if run_id is None or without_credentials(str(status.get("store"))) != kept_in:
         return None
     # Tested only if needed: this is done for every recorded run before anything starts.
     if status["status"] == "RUNNING" and not is_running(folder):

@@ -19,6 +19,7 @@ from gausspg.tracking import (
     read_status,
     run_descriptions,
     run_folders,
+    with_credentials,
 )
 
 Described = Mapping[Path, Mapping[str, Any]]
@@ -64,7 +65,7 @@ def _all(runs: Path) -> dict[Path, Mapping[str, Any]]:
         status = read_status(folder)
         found[folder] = read_description(folder)
         if not found[folder] and status.get("run_id"):
-            older.setdefault(status["store"], {})[status["run_id"]] = folder
+            older.setdefault(with_credentials(status["store"]), {})[status["run_id"]] = folder
     # Runs of older versions have their description in the store only.
     for uri, folders in older.items():
         try:

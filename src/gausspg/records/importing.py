@@ -22,6 +22,7 @@ from gausspg.tracking import (
     open_store,
     read_status,
     run_folders,
+    without_credentials,
     write_description,
     write_status,
 )
@@ -150,8 +151,8 @@ def _build(source: Path, run: SharedRun, target: Path, uri: str) -> None:
     is_whole = recorded["status"] == "FINISHED" and recorded["tags"].get("kind") != "sweep"
     write_status(
         target, status=recorded["status"], error=recorded.get("error"), name=recorded["name"],
-        run_id=run.id, store=uri, pid=None, host=None, started=recorded["started"],
-        ended=recorded.get("ended"), unsent_from_byte=0,
+        run_id=run.id, store=without_credentials(uri), pid=None, host=None,
+        started=recorded["started"], ended=recorded.get("ended"), unsent_from_byte=0,
         unsent=[*labels, "status"], awaits_store=True,
         # Others lack their checkpoint and cannot be resumed, so they must not match by identity.
         identity=_identity(source) if is_whole else None,

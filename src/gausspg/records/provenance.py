@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import subprocess
 import tempfile
@@ -81,11 +80,6 @@ def collect(config: Mapping[str, Any], command: str) -> dict[str, Any]:
         "environment": environment(config),
         "packages": packages(),
     }
-
-
-def without_credentials(command: str) -> str:
-    """Return a command without the user and password in its addresses."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", command)
 
 
 @cache

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gausspg.records.provenance import without_credentials
-from gausspg.tracking import location, read_description, read_status
+from gausspg.tracking import location, read_description, read_status, without_credentials
 from gausspg.training.build import SettingsError
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from gausspg.records import provenance
+from gausspg.envs.answers import EnvironmentFailedError
 from gausspg.records.parameters import Composed
 from gausspg.sweeps import worker
 from gausspg.sweeps.command import FINISHED, INTERRUPTED, REFUSED, SOME_FAILED
@@ -14,9 +14,11 @@ from gausspg.sweeps.jobs import Job, Result, Started
 from gausspg.sweeps.progress import Progress, display
 from gausspg.sweeps.sweep import browser
 from gausspg.sweeps.training import TRAINING, look_up, request_alone
-from gausspg.tracking import StoreError
+from gausspg.tracking import StoreError, without_credentials
 from gausspg.tracking.termination import Terminated, terminate_as_exception
 from gausspg.training.build import SettingsError
+
+_FORESEEN = (ArithmeticError, EnvironmentFailedError, OSError, SettingsError, StoreError)
 
 
 def run_single(composed: Composed, command: Sequence[str]) -> int:
@@ -29,7 +31,7 @@ def run_single(composed: Composed, command: Sequence[str]) -> int:
     try:
         TRAINING.check([composed])
         store = TRAINING.open_store(composed[0])
-        typed = provenance.without_credentials(shlex.join(command))
+        typed = without_credentials(shlex.join(command))
         (decision,) = look_up([composed], store, typed, alone=True)
         request = request_alone(composed, decision, store, {"command": typed})
     except (SettingsError, StoreError) as error:
@@ -41,13 +43,18 @@ def run_single(composed: Composed, command: Sequence[str]) -> int:
     if decision.known is not None and decision.action in ("skip", "leave"):
         print(f"folder: {request.folder}\nrun id: {decision.known.run_id}")
         status = FINISHED if decision.action == "skip" else SOME_FAILED
+        stopped_by = None
     else:
-        status = _train(request)
-    print(f"\nBrowse the runs:  {browser(store)}")
+        status, stopped_by = _train(request)
+    print(f"\nBrowse the runs:  {browser(store)}", flush=True)
+    if stopped_by is not None:
+        # Whole, and last: the table cuts it.
+        print(f"error: {stopped_by}", file=sys.stderr)
     return status
 
 
-def _train(request: worker.Request) -> int:
+def _train(request: worker.Request) -> tuple[int, str | None]:
+    """Train; return the exit status, and in one line what stopped it."""
     seed = request.config["seed"]
     result = Result(Job(0, f"env={request.words['env']} seed={seed}", request))
     begin = time.monotonic()
@@ -65,7 +72,7 @@ def _train(request: worker.Request) -> int:
             result.status = "FINISHED"
         except (KeyboardInterrupt, Terminated):
             result.status = "KILLED"
-        except (ArithmeticError, OSError, SettingsError, StoreError) as error:
+        except _FORESEEN as error:
             # What a run can foresee is one line; a fault of the code shows its traceback.
             result.status, result.error = "FAILED", str(error)
         result.seconds = time.monotonic() - begin
@@ -77,4 +84,5 @@ def _train(request: worker.Request) -> int:
     }  # fmt: skip
     TRAINING.print_table([row], ["seed"])
     print(f"folder: {request.folder}\nrun id: {result.run_id}")
-    return {"FINISHED": FINISHED, "KILLED": INTERRUPTED}.get(result.status, SOME_FAILED)
+    status = {"FINISHED": FINISHED, "KILLED": INTERRUPTED}.get(result.status, SOME_FAILED)
+    return status, result.error

@@ -12,7 +12,6 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from gausspg.records import provenance
 from gausspg.records.parameters import Composed
 from gausspg.sweeps import place
 from gausspg.sweeps.command import FINISHED, INTERRUPTED, REFUSED, SOME_FAILED
@@ -29,6 +28,7 @@ from gausspg.tracking import (
     read_metrics,
     read_status,
     record_vanished,
+    without_credentials,
 )
 from gausspg.tracking.termination import Terminated, terminate_as_exception
 from gausspg.training.build import SettingsError
@@ -63,7 +63,7 @@ class Sweep:
         self, program: Program, composed: Sequence[Composed], command: Sequence[str]
     ) -> None:
         self._program, self._composed = program, composed
-        self._command = provenance.without_credentials(shlex.join(command))
+        self._command = without_credentials(shlex.join(command))
         _refuse_differing(composed)
         program.check(composed)
         config, words = composed[0]
@@ -208,6 +208,7 @@ def _error_of(returned: JobReturn) -> str:
 def browser(store: Store) -> str:
     """Say how to see the runs in MLflow's UI, in its part for trained models."""
     path = f"/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
-    if is_server(store.uri):
-        return store.uri.rstrip("/") + (path if store.experiment_id is not None else "")
-    return f"mlflow ui --backend-store-uri {store.uri}\n{18 * ' '}http://127.0.0.1:5000{path}"
+    uri = without_credentials(store.uri)
+    if is_server(uri):
+        return uri.rstrip("/") + (path if store.experiment_id is not None else "")
+    return f"mlflow ui --backend-store-uri {uri}\n{18 * ' '}http://127.0.0.1:5000{path}"

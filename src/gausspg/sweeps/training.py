@@ -1,5 +1,6 @@
 """Trainings: how they are checked, named, compared with what is recorded, and tabulated."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from gausspg.records.identity import Identity, identify
 from gausspg.records.parameters import Composed
 from gausspg.sweeps import duplicates, place, preload, worker
 from gausspg.sweeps.jobs import Job, Report
+from gausspg.sweeps.printed import printed_kept
 from gausspg.sweeps.program import Decision, Program
 from gausspg.sweeps.progress import summary_table
 from gausspg.tracking import Store, StoreError, location, read_status
@@ -42,9 +44,12 @@ class Training(Program):
 
     def check(self, composed: Sequence[Composed]) -> None:
         """See `Program.check`: everything that a run consists of is built once."""
+        remarks: dict[str, None] = {}
         for config, _ in composed:
-            worker.refuse_what_cannot_work(config)
+            remarks |= dict.fromkeys(worker.refuse_what_cannot_work(config))
             place.given_folder(config)
+        for remark in remarks:
+            print(f"note: {remark}", file=sys.stderr)
 
     def open_store(self, config: Mapping[str, Any]) -> Store:
         """See `Program.open_store`."""
@@ -83,8 +88,9 @@ class Training(Program):
         return request_alone(composed, decision, store, tags)
 
     def run_job(self, job: Job, report: Report) -> dict[str, float]:
-        """See `worker.run`."""
-        return worker.run(job.payload, report)
+        """See `worker.run`; what is printed goes into the run's folder."""
+        with printed_kept(job.payload.folder):
+            return worker.run(job.payload, report)
 
     def score(self, metrics: Mapping[str, float]) -> float:
         """Return the mean return of the last policy without noise."""

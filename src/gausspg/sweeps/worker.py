@@ -16,7 +16,6 @@ from gausspg.envs import video
 from gausspg.records import existing, reading, shared
 from gausspg.records.identity import Identity
 from gausspg.records.parameters import parameters
-from gausspg.records.provenance import without_credentials
 from gausspg.streams import Streams
 from gausspg.sweeps.jobs.child import Started
 from gausspg.sweeps.progress import Progress
@@ -26,6 +25,7 @@ from gausspg.tracking import (
     Store,
     StoreError,
     read_metrics,
+    without_credentials,
     write_atomically,
 )
 from gausspg.training import factory, trainer
@@ -70,8 +70,11 @@ class Request:
         return self.action == "resume"
 
 
-def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
+def refuse_what_cannot_work(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Build everything a run consists of once, and throw it away.
+
+    Returns:
+        What a person has to know of the environment.
 
     Raises:
         SettingsError: what would stop the run before its first step, in one line.
@@ -85,6 +88,7 @@ def refuse_what_cannot_work(config: Mapping[str, Any]) -> None:
     factory.build_device(settings)
     # On the CPU in any case: this process need not hold a CUDA context.
     factory.build_learner(settings, environment, policy, streams, torch.device("cpu"))
+    return environment.remarks
 
 
 def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
@@ -97,7 +101,8 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     Raises:
         SettingsError: see `refuse_what_cannot_work`; nothing is recorded.
         StoreError: the run cannot be recorded; nothing is left behind.
-        NonFiniteError, OSError: training cannot go on; the run is recorded as FAILED.
+        NonFiniteError, EnvironmentFailedError, OSError: training cannot go on; the run is recorded
+            as FAILED.
     """
     if request.action == "skip":
         return read_metrics(request.folder)[-1][1]

@@ -3,6 +3,7 @@
 The only package that imports mlflow, and only when it is used; imports no other package of gausspg.
 """
 
+from gausspg.tracking.addresses import with_credentials, without_credentials
 from gausspg.tracking.client import StoreError
 from gausspg.tracking.delivery import deliver, undelivered
 from gausspg.tracking.folder import (
@@ -68,6 +69,8 @@ __all__ = [
     "sweep_tags",
     "undelivered",
     "unreachable_store",
+    "with_credentials",
+    "without_credentials",
     "write_atomically",
     "write_description",
     "write_status",

@@ -11,6 +11,8 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from gausspg.tracking.addresses import without_credentials
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -31,7 +33,13 @@ for _name, _value in _DEFAULTS.items():
 
 
 class StoreError(RuntimeError):
-    """The tracking store cannot be used; one line with value, consequence and remedy."""
+    """The tracking store cannot be used; one line with value, consequence and remedy.
+
+    The message may name a store by its address; the credentials in it are left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_credentials(message))
 
 
 @lru_cache(maxsize=8)
@@ -39,7 +47,7 @@ def connect(uri: str) -> "MlflowClient":
     """Return the client of the store at `uri`; the first of a process takes about 0.1 s.
 
     It creates a missing sqlite database, so readers check first that it exists.
-    Raises whatever MLflow raises; callers turn that into a `StoreError` with `first_line`.
+    Raises whatever MLflow raises; callers turn that into a `StoreError` with `explain`.
     """
     from mlflow.tracking import MlflowClient
 
@@ -52,6 +60,6 @@ def connect(uri: str) -> "MlflowClient":
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception, cut to a readable length."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    """The first line of an exception, without credentials, cut to a readable length."""
+    lines = without_credentials(str(error)).strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= 200 else lines[0][:197] + "..."

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gausspg.tracking.addresses import with_credentials, without_credentials
 from gausspg.tracking.client import StoreError, connect, first_line
 from gausspg.tracking.folder import (
     METRICS,
@@ -59,7 +60,8 @@ def deliver(folder: Path) -> str:
 
 
 def _send(folder: Path, status: dict[str, Any]) -> str:
-    client, run_id = connect(status["store"]), register_run(folder)
+    uri = with_credentials(without_credentials(status["store"]))
+    client, run_id = connect(uri), register_run(folder, uri)
     offset, points = status.get("unsent_from_byte"), 0
     while offset is not None:
         batch, used = read_points(folder / METRICS, offset)
@@ -82,6 +84,8 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
             client.set_tag(run_id, key, tags[key])
     if status.get("error"):
         client.set_tag(run_id, "error", status["error"])
+    elif "error" in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, "error")  # It went on while the store was away.
     final = status["status"] if status["status"] != "RUNNING" else VANISHED["status"]
     client.set_terminated(run_id, final, end_time=_milliseconds(status.get("ended")))
     return f"{points} points, {len(files)} files, status {final}"

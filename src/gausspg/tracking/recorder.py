@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from gausspg.tracking.addresses import without_credentials
 from gausspg.tracking.client import StoreError, connect, first_line
 from gausspg.tracking.folder import (
     MetricsFile,
@@ -191,7 +192,9 @@ class Recorder:
     ) -> None:
         verdict = self._conclusion if error is None else _verdict(error)
         text = (
-            "".join(traceback.format_exception(error)) if verdict[0] == "FAILED" and error else None
+            without_credentials("".join(traceback.format_exception(error)))
+            if verdict[0] == "FAILED" and error
+            else None
         )
         try:
             self._end_once(*verdict, text)
@@ -214,7 +217,8 @@ class Recorder:
             self._metrics = MetricsFile(self.folder)
             write_status(
                 self.folder, status="RUNNING", error=None, name=self.name, run_id=self._run_id,
-                store=self.store.uri, pid=os.getpid(), host=host(), started=started, ended=None,
+                store=without_credentials(self.store.uri), pid=os.getpid(), host=host(),
+                started=started, ended=None,
                 unsent_from_byte=0, unsent=[], awaits_store=self._awaits_store,
             )  # fmt: skip
         except BaseException:
@@ -266,7 +270,7 @@ class Recorder:
     def _id_in_store(self) -> str:
         """Return the run's id in the store; register the run there if that is still to be done."""
         if self._awaits_store:
-            self._run_id = register_run(self.folder)
+            self._run_id = register_run(self.folder, self.store.uri)
             self._awaits_store = False
         return self.run_id
 
@@ -300,8 +304,9 @@ class Recorder:
         ))  # fmt: skip
         if not all_sent:
             lacks = [f"{unsent_bytes} bytes of metrics"] if unsent_bytes else []
+            shown = without_credentials(self.store.uri)
             problems.append(
-                f"the store {self.store.uri} did not take {', '.join(lacks + unsent_tasks)} "
+                f"the store {shown} did not take {', '.join(lacks + unsent_tasks)} "
                 f"({self._mirror.problem or 'no answer'}); all of it is kept in {self.folder}, and "
                 "python src/sync.py sends it when the store answers"
             )

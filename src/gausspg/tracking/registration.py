@@ -13,8 +13,10 @@ from gausspg.tracking.runs import PROVISIONAL_ID, create_run
 from gausspg.tracking.store import open_store, sqlite_path
 
 
-def register_run(folder: Path) -> str:
+def register_run(folder: Path, uri: str) -> str:
     """Return the id in the store of the run in `folder`; create the run there if it is missing.
+
+    `uri` is the address of the run's store, with the credentials that it requires.
 
     An interrupted call can be repeated: a run it had created is found by its tag. Only the process
     that holds the folder's `Claim` may call this.
@@ -25,7 +27,7 @@ def register_run(folder: Path) -> str:
     status = read_status(folder)
     if not status.get("awaits_store"):
         return str(status["run_id"])
-    described, uri = read_description(folder), str(status["store"])
+    described = read_description(folder)
     tags = described["tags"] | {PROVISIONAL_ID: status["run_id"]}
     parent = _parent(folder, described["parent_run_id"])
     if parent is not None:

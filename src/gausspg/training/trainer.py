@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gausspg.envs.answers import EnvironmentFailedError
 from gausspg.envs.base import BaseEnvironment
 from gausspg.envs.batch import NonFiniteError
 from gausspg.envs.evaluation import Evaluation, evaluate
@@ -106,13 +107,15 @@ class Trainer:
         Raises:
             NonFiniteError: an observation, reward or gradient is not finite; the message names the
                 step, the tensor and the last good checkpoint.
+            EnvironmentFailedError: an environment raised, or does not answer what it declares; the
+                message names it, the step, the exception and the last good checkpoint.
         """
         try:
             for pair in self._run():
                 self.points += 1
                 yield pair
-        except NonFiniteError as error:
-            raise NonFiniteError(
+        except (NonFiniteError, EnvironmentFailedError) as error:
+            raise type(error)(
                 f"after step {self.step}: {error}; the run stops, the state of step "
                 f"{self._saved_at} is kept in {CHECKPOINT}"
             ) from error
