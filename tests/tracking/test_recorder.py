@@ -290,7 +290,7 @@ def test_a_server_that_comes_back_receives_everything_once(tmp_path: Path) -> No
 def test_at_the_end_one_that_takes_nothing_is_not_waited_for(
     failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror, "_AWAY_SECONDS", 0.8)
+    monkeypatch.setattr(mirror, "_UNREACHABLE_SECONDS", 0.8)
     monkeypatch.setattr(mirror, "_CLOSING_PAUSE_SECONDS", 0.05)
     server = Server(failures)
     metrics = MetricsFile(tmp_path)

@@ -26,7 +26,7 @@ from gausspg.tracking import (
     location,
     read_metrics,
     read_status,
-    record_end,
+    record_vanished,
     without_credentials,
 )
 from gausspg.tracking.termination import Terminated, terminate_as_exception
@@ -68,7 +68,7 @@ class Sweep:
         config, words = composed[0]
         self._name = config["sweep_name"] or Path(words.get("sweep", program.default_name)).name
         self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
-        self._folder = location.runs() / f"{self._id}-{self._name}"
+        self._folder = location.runs_folder() / f"{self._id}-{self._name}"
         self._store = program.open_store(config)
         self._decisions = program.decide(composed, self._store, self._command)
         self._labels = program.labels(composed)
@@ -171,7 +171,7 @@ class Sweep:
 
     def _record_vanished(self, folder: Path, status: dict[str, Any]) -> dict[str, Any]:
         try:
-            return record_end(self._store, folder)
+            return record_vanished(self._store, folder)
         except (StoreError, OSError) as error:
             print(f"warning: {error}", file=sys.stderr)
             return status | {"status": "KILLED"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from gausspg.tracking.termination import Terminated, requests_held, terminate_as_exception
+from gausspg.tracking.termination import Terminated, signals_deferred, terminate_as_exception
 
 Report = Callable[[Any], None]
 """What a job calls with a picklable object to tell the parent of its progress."""
@@ -105,7 +105,7 @@ def _exit_line(code: object) -> str:
 def _send(pipe: Connection, message: object) -> None:
     # A signal in the middle of a message would leave half of it in the pipe. A parent that is gone
     # is no error here: `_follow_parent` ends this process.
-    with requests_held(), suppress(BrokenPipeError, ConnectionResetError):
+    with signals_deferred(), suppress(BrokenPipeError, ConnectionResetError):
         pipe.send(message)
 
 
