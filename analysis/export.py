@@ -12,8 +12,8 @@ import hashlib
 import json
 from pathlib import Path
 
-import sources
-from recorded import MANIFEST, POINTS, RUNS, DataError, Recorded, read
+from reading import sources
+from reading.recorded import MANIFEST, POINTS, RUNS, DataError, Recorded, read
 
 # Where files lie on the machine that trained is nobody's business.
 _LEFT_OUT = ["artifact_uri"]

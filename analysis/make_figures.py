@@ -4,7 +4,7 @@
     python analysis/make_figures.py pilot            # of one data set
     python analysis/make_figures.py pilot --store    # of a sweep in the tracking store
 
-writes `analysis/figures/<name>/`: PNG, PDF, CSV with the numbers and TXT with the caption of each
+writes `analysis/results/<name>/`: PNG, PDF, CSV with the numbers and TXT with the caption of each
 figure, CSV, Markdown and LaTeX of each table, and `manifest.json` with the runs, the hashes of
 their configurations, the commands that made them and the hash of every file. What is read from a
 store is also attached to the sweep's run there, unless `--no-attach`.
@@ -18,14 +18,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import drawing
-import sources
-import tables
-from gallery import drawings, figure_names
 from gausspg.tracking import StoreError, add_artifacts
-from kinds import TRAININGS
-from load import Study
-from recorded import MANIFEST, DataError
+from plotting import drawing
+from reading import sources
+from reading.kinds import TRAININGS
+from reading.recorded import MANIFEST, DataError
+from reading.study import Study
+from reports import tables
+from reports.gallery import drawings, figure_names
 
 
 def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[Path]:
@@ -96,7 +96,7 @@ def main() -> None:
     """Read the arguments, draw."""
     parser = sources.parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=figure_names(), help="only these figures")
-    parser.add_argument("--out", type=Path, default=sources.FIGURES, help="folder of the figures")
+    parser.add_argument("--out", type=Path, default=sources.RESULTS, help="folder of the figures")
     parser.add_argument("--no-attach", action="store_true", help="leave the store as it is")
     arguments = parser.parse_args()
     try:

@@ -4,7 +4,7 @@
     python analysis/report.py pilot            # of one data set
     python analysis/report.py pilot --store    # of a sweep in the tracking store
 
-writes `analysis/figures/<name>/report.html`, which needs no other file and no network. The same
+writes `analysis/results/<name>/report.html`, which needs no other file and no network. The same
 data give the same bytes.
 """
 
@@ -18,16 +18,14 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-import captions
-import page
-import sentences
-import sources
-import tables
-from gallery import Say, drawings
-from kinds import TRAININGS
-from load import Study
-from page import Html, tag
-from recorded import DataError
+from plotting import captions
+from reading import sources
+from reading.kinds import TRAININGS
+from reading.recorded import DataError
+from reading.study import Study
+from reports import page, sentences, tables
+from reports.gallery import Say, drawings
+from reports.page import Html, tag
 
 SWEEPS = Path(__file__).parents[1] / "sweeps"
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
@@ -177,7 +175,7 @@ def _provenance(study: Study) -> Html:
 def main() -> None:
     """Read the arguments, write."""
     parser = sources.parser(__doc__)
-    parser.add_argument("--out", type=Path, default=sources.FIGURES, help="folder of the pages")
+    parser.add_argument("--out", type=Path, default=sources.RESULTS, help="folder of the pages")
     arguments = parser.parse_args()
     try:
         # All before the first is written: a wrong name leaves nothing behind.

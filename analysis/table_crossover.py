@@ -14,15 +14,13 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-import closed_forms
-import measurements
-import sources
-from closed_forms import Variances
-from drawing import MissingDataError
-from kinds import MEASUREMENTS
-from load import Study
-from recorded import DataError
-from stats import Array, mean_interval
+from reading import measurements, sources
+from reading.kinds import MEASUREMENTS
+from reading.recorded import DataError
+from reading.study import MissingDataError, Study
+from stats import closed_forms
+from stats.closed_forms import Variances
+from stats.estimates import Array, mean_interval
 
 SETTING = "problem.k"
 SCORE, PATHWISE = "score_function", "reparameterised"

@@ -9,10 +9,10 @@ episodes at the end: of the last policy, and of the best by the evaluations duri
 
 import pandas as pd
 
-import sources
-from kinds import TRAININGS
-from load import Study
-from recorded import DataError
+from reading import sources
+from reading.kinds import TRAININGS
+from reading.recorded import DataError
+from reading.study import Study
 
 DURING = "eval/deterministic_return_mean"
 BEST = "eval/best_deterministic_return_mean"

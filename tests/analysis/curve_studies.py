@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from load import AXES, Study
+from reading.study import AXES, Study
 
 SCORE = ("gaussian", "learned", "clip", "score_function", "on_policy")
 REPARAMETERISED = ("gaussian", "learned", "clip", "reparameterised", "replay")

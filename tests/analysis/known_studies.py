@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from load import Study
+from reading.study import Study
 
 VARIANCES, SQUASHES = ("fixed", "learned"), ("clip", "tanh")
 BUDGET = 1000

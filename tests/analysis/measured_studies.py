@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from load import Study, study_of
-from recorded import Recorded
+from reading.recorded import Recorded
+from reading.study import Study, study_of
 
 USUAL = {
     "policy": "gaussian", "variance": "learned_global", "squash": "none",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from load import AXES, Study
+from reading.study import AXES, Study
 
 USUAL = {
     "env": "lunar_lander_continuous", "policy": "gaussian", "variance": "learned",

@@ -6,12 +6,11 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats as scipy_stats
 
-import curves
-import designs
 from analysis.curve_studies import REPARAMETERISED, SCORE, run, study
-from curve_panels import scale
-from curve_pooling import matched, unmatched
-from drawing import MissingDataError
+from plotting.curve_panels import scale
+from plotting.curve_pooling import matched, unmatched
+from reading.study import MissingDataError
+from stats import curves, designs
 
 METRIC = "train/return_mean"
 

@@ -11,15 +11,14 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-import drawing
-import fig_both_estimators
-import fig_gradient
-import fig_learning_curves
-import fig_policy
-import fig_solved_time
-import style
 from analysis.curve_studies import REPARAMETERISED, SCORE, run, study
-from drawing import MissingDataError
+from figures import both_estimators as fig_both_estimators
+from figures import gradient as fig_gradient
+from figures import learning_curves as fig_learning_curves
+from figures import policy as fig_policy
+from figures import solved_time as fig_solved_time
+from plotting import drawing, style
+from reading.study import MissingDataError
 
 MODULES = (fig_learning_curves, fig_policy, fig_gradient, fig_solved_time)
 METRICS = (
@@ -71,7 +70,7 @@ def _drawn(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_names_and_captions(module):
-    stem = module.__name__.removeprefix("fig_")
+    stem = module.__name__.rpartition(".")[2]
     drawn = _drawn(module)
     axes = [""] if stem == "solved_time" else ["_by_variance", "_by_squash", "_by_estimator"]
     assert list(drawn) == [f"{stem}{axis}" for axis in axes]
@@ -147,7 +146,7 @@ def test_of_one_seed_no_band_is_drawn_and_the_caption_says_why(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_a_study_of_one_cell_has_one_figure(module):
     made = study([run(seed=seed, curves=_curves(np.random.default_rng(seed))) for seed in range(3)])
-    stem = module.__name__.removeprefix("fig_")
+    stem = module.__name__.rpartition(".")[2]
     assert list(_draw(module, made)) == [stem]
 
 

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-import fig_bias
-import fig_chaos
-import fig_dimension
-import fig_lqr
-import fig_mistakes
-import fig_variance_versus_k
-import style
 from analysis.measured_studies import measurement, scan, study
-from drawing import Drawing, MissingDataError
+from figures import bias as fig_bias
+from figures import chaos as fig_chaos
+from figures import dimension as fig_dimension
+from figures import lqr as fig_lqr
+from figures import mistakes as fig_mistakes
+from figures import variance_versus_k as fig_variance_versus_k
+from plotting import style
+from plotting.drawing import Drawing
+from reading.study import MissingDataError
 
 SCORE, PATHWISE = "score_function", "reparameterised"
 

@@ -9,20 +9,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
 from scipy import stats as scipy_stats
 
-import designs
-import fig_effects
-import fig_final_performance
-import fig_improvement
-import fig_profiles
-import improvements
-import load
-import stats
-import style
-import synthetic_store
 import warm
 from analysis.studies import made, numbered, shuffled
+from benchmarks import synthetic_store
 from cli import WARNINGS
-from drawing import MissingDataError
+from figures import effects as fig_effects
+from figures import final_performance as fig_final_performance
+from figures import improvement as fig_improvement
+from figures import profiles as fig_profiles
+from plotting import style
+from reading import study as load
+from reading.study import MissingDataError
+from stats import designs, improvements
+from stats import estimates as stats
 
 pytestmark = WARNINGS
 

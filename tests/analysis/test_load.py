@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 import export
-import synthetic_store
 import warm
+from benchmarks import synthetic_store
 from cli import WARNINGS
 from gausspg.tracking import Recorder, Store, SweepRecorder, open_store, sweep_tags
-from load import FINAL, Study, load
-from recorded import DataError, read
+from reading.recorded import DataError, read
+from reading.study import FINAL, Study, load
 
 pytestmark = WARNINGS
 

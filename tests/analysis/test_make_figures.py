@@ -13,19 +13,19 @@ import pandas as pd
 import pytest
 
 import export
-import fig_both_estimators
 import make_figures
-import sources
-import synthetic_store
 import warm
 from analysis import measured_studies
+from benchmarks import synthetic_store
 from cli import ROOT, WARNINGS
-from drawing import Drawing
-from gallery import drawings, figure_names
+from figures import both_estimators as fig_both_estimators
 from gausspg.tracking import artifact_file, find_runs
-from kinds import MEASUREMENTS, TRAININGS
-from load import Study, load
-from recorded import DataError, read
+from plotting.drawing import Drawing
+from reading import sources
+from reading.kinds import MEASUREMENTS, TRAININGS
+from reading.recorded import DataError, read
+from reading.study import Study, load
+from reports.gallery import drawings, figure_names
 
 pytestmark = WARNINGS
 
@@ -155,8 +155,9 @@ def test_the_same_data_give_the_same_bytes(made: list[Path], uri: str, tmp_path:
     export.export(read(uri, "pilot", params=PART), tmp_path / "data" / "pilot")
     program = tmp_path / "program.py"
     program.write_text(
-        f"import sys; sys.path[:0] = [{str(ROOT / 'analysis')!r}]; import make_figures, load; "
-        "from pathlib import Path; make_figures.make(load.load(sys.argv[1]), Path(sys.argv[2]))"
+        f"import sys; sys.path[:0] = [{str(ROOT / 'analysis')!r}]; import make_figures\n"
+        "from pathlib import Path; from reading import study\n"
+        "make_figures.make(study.load(sys.argv[1]), Path(sys.argv[2]))"
     )
     folder = tmp_path / "again"
     done = warm.run(

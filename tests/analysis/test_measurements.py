@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-import measurements
 from analysis.measured_studies import measurement, recorded, study
-from drawing import MissingDataError
-from kinds import MEASUREMENTS, TRAININGS
-from load import study_of
-from recorded import DataError
+from reading import measurements
+from reading.kinds import MEASUREMENTS, TRAININGS
+from reading.recorded import DataError
+from reading.study import MissingDataError, study_of
 
 K = "problem.k"
 

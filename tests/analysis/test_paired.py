@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate
 from scipy import stats as scipy_stats
 
-import paired
-from stats import mean_interval
+from stats import paired
+from stats.estimates import mean_interval
 
 # Extra sleep in hours of ten patients with two soporifics (Student 1908).
 SLEEP = np.array([

@@ -15,15 +15,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-import page
 import report
-import synthetic_store
 import warm
 from analysis.checked_html import Checked
+from benchmarks import synthetic_store
 from cli import ROOT, WARNINGS
 from gausspg.tracking import open_store
-from load import Study, load
-from sentences import sentences
+from reading.study import Study, load
+from reports import page
+from reports.sentences import sentences
 
 pytestmark = WARNINGS
 
@@ -171,7 +171,7 @@ def test_bad_requests_are_one_line_and_write_nothing(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr("sources.DATA", tmp_path / "data")
+    monkeypatch.setattr("reading.sources.DATA", tmp_path / "data")
     out = ["--out", str(tmp_path / "out")]
     (tmp_path / "empty").mkdir()
     warm.put_empty_store(tmp_path / "empty")

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-import sentences
 from analysis.known_studies import about, additive, make
-from contrasts import detectable
-from convergence import by_chance, metric_of, trends
-from load import Study
-from paired import paired_difference, seeds_needed
-from wording import rounded
+from reading.study import Study
+from reports import sentences
+from reports.wording import rounded
+from stats.contrasts import detectable
+from stats.convergence import by_chance, metric_of, trends
+from stats.paired import paired_difference, seeds_needed
 
 CURVE = "eval/deterministic_return_mean"
 

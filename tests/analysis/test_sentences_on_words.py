@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import sentences
-import tables
 from analysis.known_studies import about, additive, make, noise
-from contrasts import contrasts
-from load import Study
-from paired import paired_difference, seeds_needed
-from sentences_on_words import differences, family, interactions
+from reading.study import Study
+from reports import sentences, tables
+from reports.sentences_on_words import differences, family, interactions
+from stats.contrasts import contrasts
+from stats.paired import paired_difference, seeds_needed
 
 
 def test_a_difference_has_its_sign_size_interval_and_corrected_p() -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats as scipy_stats
 
-import stats
+from stats import estimates as stats
 
 SEEDS = (5, 10, 20)
 REPLICATIONS = 4000

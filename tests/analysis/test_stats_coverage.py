@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-import stats
+from stats import estimates as stats
 
 
 def _generator(seed):

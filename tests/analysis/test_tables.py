@@ -15,10 +15,10 @@ from numpy.testing import assert_allclose
 from pandas.testing import assert_frame_equal
 from scipy import stats as scipy_stats
 
-import paired
-import stats
-import tables
 from analysis.studies import made, numbered, shuffled
+from reports import tables
+from stats import estimates as stats
+from stats import paired
 
 ANALYSIS = Path(tables.__file__).parent
 WORDS = {"variance": ("fixed", "learned"), "squash": ("clip_mass", "none", "tanh")}
@@ -294,7 +294,7 @@ def test_tables_need_no_jinja(tmp_path):
     """It is there by chance, as a dependency of others, and pandas would ask for it."""
     script = (
         "import sys; sys.modules['jinja2'] = None\n"
-        "from pathlib import Path; import pandas, tables\n"
+        "from pathlib import Path; import pandas; from reports import tables\n"
         "data = pandas.DataFrame({'a': [1.5]})\n"
         f"tables.save(tables.Table('t', data, 'x'), Path({str(tmp_path)!r}))"
     )

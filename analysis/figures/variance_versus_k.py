@@ -1,0 +1,75 @@
+"""Which estimator varies least on simple costs, and where do they change places?
+
+The shapes of figures 2 and 3 of Mohamed et al. 2020 (arXiv:1906.10652): the variance of one
+estimate against the cost's parameter k, the derivative in the mean above, that in the scale below,
+a panel per cost. No estimator is best everywhere: the gradient through the sample loses where the
+cost varies faster than the measure, the score function where the cost has a large constant part.
+"""
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from plotting import captions, scan_panels, style
+from plotting.drawing import Drawing
+from plotting.scan_panels import OF_MEAN, OF_SCALE
+from reading import measurements
+from reading.kinds import MEASUREMENTS
+from reading.study import Study
+
+OF = MEASUREMENTS
+SETTING = "problem.k"
+_COSTS = {
+    "quadratic": "(a \N{MINUS SIGN} k)\N{SUPERSCRIPT TWO}",
+    "exponential": "exp(\N{MINUS SIGN}k a\N{SUPERSCRIPT TWO})",
+    "cosine": "cos(k a)",
+}
+_WIDE = 5.0  # numbers above 0 whose largest is so many times the least have a logarithmic axis
+
+
+def draw(study: Study) -> Iterator[Drawing]:
+    """Yield the figure; see the module.
+
+    Raises:
+        MissingDataError: k was not scanned.
+    """
+    table = measurements.scanned(study, SETTING)
+    problems = sorted(table["problem"].unique(), key=_order)
+    colours = style.colours(sorted(table["line"].unique()))
+    figure = Figure(figsize=(style.PAGE, 4.0))
+    axes = figure.subplots(2, len(problems), squeeze=False, sharex="col")
+    found = []
+    for column, problem in enumerate(problems):
+        mine = table[table["problem"] == problem]
+        for row, quantity in enumerate((OF_MEAN, OF_SCALE)):
+            ax = axes[row, column]
+            data = scan_panels.points(mine, SETTING, quantity, f"{problem}, {quantity.title}")
+            scan_panels.draw(ax, data, colours)
+            numbers = mine[SETTING]
+            wide = numbers.min() > 0.0 and numbers.max() > _WIDE * numbers.min()
+            scan_panels.logarithmic(ax, numbers.unique().tolist() if wide else ())
+            found.append(data)
+        axes[0, column].set_title(f"{problem}: {_COSTS.get(str(problem), 'f')}")
+        axes[1, column].set_xlabel("k")
+    for row, quantity in enumerate((OF_MEAN, OF_SCALE)):
+        axes[row, 0].set_ylabel(f"variance, {quantity.title}")
+    data = pd.concat(found, ignore_index=True)
+    scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
+    yield Drawing("variance_versus_k", figure, data, _caption(study, table, data))
+
+
+def _order(problem: str) -> float:
+    return list(_COSTS).index(problem) if problem in _COSTS else math.inf
+
+
+def _caption(study: Study, table: pd.DataFrame, data: pd.DataFrame) -> str:
+    places = table[["problem.mean", "std"]].drop_duplicates()
+    at = ", ".join(f"mean {row[0]:g} and std {row[1]:g}" for row in places.to_numpy())
+    return captions.compose(
+        study,
+        "Variance of one estimate of the gradient in the mean (above) and in the parameter of the "
+        f"scale (below) against the cost's k, of a Gaussian with {at}.",
+        scan_panels.distance(data),
+    )

@@ -1,0 +1,207 @@
+"""Comparisons of settings that were run with the same seeds.
+
+What a seed does to all settings alike cancels in their differences, which are therefore taken
+within each seed; the differences are the sample. Shapes, levels and errors are those of `stats`.
+"""
+
+import bisect
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from stats.estimates import (
+    Array,
+    Interval,
+    checked,
+    checked_level,
+    mean_interval,
+    require_same_shape,
+    standard_error,
+)
+
+_MOST_SEEDS = 10**9
+_ROUNDING = 1e-12  # a spread below this share of the largest score is rounding
+
+
+class PairedDifference(NamedTuple):
+    """Mean of x - y over seeds, its t limits and two-sided p: floats, or arrays per column."""
+
+    estimate: Any
+    low: Any
+    high: Any
+    p_value: Any
+
+
+class Effect(NamedTuple):
+    """One main effect or interaction of a factorial design.
+
+    Attributes:
+        deviations: one entry per combination of the levels of its factors, in the unit of the
+            score; they sum to zero along every axis.
+        share: of the sum of squares between the cells, 0 to 1; NaN if all cells are equal.
+    """
+
+    deviations: Interval[Array]
+    share: float
+
+
+def paired_difference(x: Array, y: Array, level: float = 0.95) -> PairedDifference:
+    """Mean of x - y over seeds, its t interval and the p-value of the paired t test.
+
+    Rows of x and y share a seed, so what a seed does to both cancels. `[seeds]` gives floats,
+    `[seeds, comparisons]` one entry per column. Over k comparisons correct `p_value` by `holm` and
+    widen the limits by `level=bonferroni_level(.95, k)`. One seed has no limits (NaN), and
+    differences without spread have no test: p is NaN.
+    """
+    x, y = checked(x, "x"), checked(y, "y")
+    require_same_shape(x, y)
+    difference = x - y
+    error = standard_error(difference)
+    constant = error <= _ROUNDING * np.maximum(abs(x), abs(y)).max(axis=0)
+    t = difference.mean(axis=0) / np.where(constant, np.nan, error)
+    p_value = 2.0 * scipy_stats.t.sf(abs(t), len(x) - 1)
+    return PairedDifference(*mean_interval(difference, level), p_value)
+
+
+def holm(p_values: Array) -> Array:
+    """Adjusted p-values of one family of tests (Holm 1979), any shape.
+
+    Rejecting where they are at most alpha holds the chance of any false rejection to alpha,
+    however the tests depend on one another. NaN, a test that does not exist, stays NaN and does
+    not count.
+
+    Raises:
+        ValueError: a p-value is not between 0 and 1.
+    """
+    p_values = np.asarray(p_values, dtype=np.float64)
+    outside = p_values[(p_values < 0.0) | (p_values > 1.0)]
+    if outside.size:
+        raise ValueError(
+            f"{outside[0]} is no p-value: its family cannot be corrected; give shares of 0 to 1"
+        )
+    adjusted = p_values.copy()
+    exists = ~np.isnan(p_values)
+    tested = p_values[exists]
+    order = np.argsort(tested)
+    steps = np.arange(len(tested), 0, -1) * tested[order]
+    tested[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    adjusted[exists] = tested
+    return adjusted
+
+
+def bonferroni_level(level: float, comparisons: int) -> float:
+    """Level of each of several intervals that makes all of them cover together at `level`.
+
+    The simultaneous limits that fit Holm's steps are one-sided and, unless it rejects all, tell of
+    what it rejects no more than the sign (Strassburger and Bretz 2008, Statistics in Medicine 27).
+    So intervals are widened by Bonferroni, 1 - (1 - level) / comparisons. They never contradict
+    Holm: where one excludes 0 Holm rejects. He may also reject where one includes 0.
+    """
+    if comparisons < 1:
+        raise ValueError(
+            f"comparisons is {comparisons}: there is no level for none; count the intervals shown"
+        )
+    return 1.0 - (1.0 - checked_level(level)) / comparisons
+
+
+def factorial_effects(table: Array, level: float = 0.95) -> dict[tuple[int, ...], Effect]:
+    """Main effects and interactions of a full factorial whose blocks are the seeds.
+
+    Each effect is computed within each seed (cell means over the other factors, less all effects
+    of lower order), and its interval is Student's t over the seeds: what a seed does to every cell
+    cancels, and the cells need not vary alike. Intervals are one by one, see `bonferroni_level`.
+    A factor of two levels deviates by plus and minus half the difference between them, which is
+    half the effect of Box, Hunter and Hunter 2005 (chapter 5); the same holds for interactions of
+    such factors. Shares add up to 1 and contain noise: without any true effect a subset's share is
+    expected to be its degrees of freedom over (cells - 1), so read it beside its intervals.
+
+    Args:
+        table: `[seeds, levels of factor 0, levels of factor 1, ...]`, one score per cell and seed:
+            balanced. A cell without its score is a NaN, and refused.
+        level: of confidence.
+
+    Returns:
+        Effect of each subset of factors by their numbers: `(0,)` is the main effect of the first
+        factor, `(0, 2)` its interaction with the third. A factor of one level is in none.
+    """
+    table = checked(table, "table", "[seeds, levels, levels, ...]", (2, math.inf))
+    axes = range(1, table.ndim)
+    factors = [axis for axis in axes if table.shape[axis] > 1]
+    cells = table.mean(axis=0)
+    total = float(((cells - cells.mean()) ** 2).sum())
+    negligible = cells.size * (_ROUNDING * float(abs(cells).max())) ** 2
+    effects = {}
+    for size in range(1, len(factors) + 1):
+        for subset in itertools.combinations(factors, size):
+            deviations = table
+            for axis in axes:
+                mean = deviations.mean(axis=axis, keepdims=True)
+                deviations = deviations - mean if axis in subset else mean
+            deviations = deviations.squeeze(tuple(axis for axis in axes if axis not in subset))
+            interval = mean_interval(deviations, level)
+            squares = cells.size * float((interval.estimate**2).mean())
+            share = squares / total if total > negligible else math.nan
+            effects[tuple(axis - 1 for axis in subset)] = Effect(interval, share)
+    return effects
+
+
+def seeds_needed(
+    difference: float, spread: float, power: float = 0.8, level: float = 0.95
+) -> float:
+    """Seeds in total for the two-sided paired t test at 1 - level to reach that power.
+
+    Power is that of the noncentral t (Cohen 1988, chapter 2; Colas et al. 2019, arXiv:1904.06979,
+    have the unpaired case), for normal differences.
+
+    Args:
+        difference: true mean of the paired differences.
+        spread: their true standard deviation, same unit.
+        power: chance to find the difference.
+        level: 1 less the chance to find one where there is none.
+
+    Returns:
+        At least 2, the least a t test takes; `inf` for no difference, or above 10^9.
+    """
+    tail = (1.0 - checked_level(level)) / 2.0
+    if not (math.isfinite(difference) and math.isfinite(spread) and spread >= 0.0):
+        raise ValueError(
+            f"difference is {difference} and spread {spread}: no test can be planned; "
+            "give finite numbers, the spread at least 0"
+        )
+    if not 0.0 < power < 1.0:
+        raise ValueError(f"power is {power}: no number of seeds has it; give a share such as .8")
+    if difference == 0.0:
+        return math.inf
+    if spread == 0.0:
+        return 2
+
+    def power_with(count: int) -> float:
+        critical = scipy_stats.t.isf(tail, count - 1)
+        shift = abs(difference) / spread * math.sqrt(count)
+        # The lower tail mirrored: scipy's `cdf` is NaN for some large shifts.
+        return float(np.sum(scipy_stats.nct.sf(critical, count - 1, [shift, -shift])))
+
+    counts = range(2, _MOST_SEEDS + 1)
+    found = bisect.bisect_left(counts, power, key=power_with)
+    return counts[found] if found < len(counts) else math.inf
+
+
+def further_seeds(x: Array, y: Array, power: float = 0.8, level: float = 0.95) -> float:
+    """Seeds to add to the paired `[seeds]` there are, see `seeds_needed`; NaN with one seed.
+
+    It takes the observed difference and spread for the true ones. With few seeds both are far from
+    certain, and a difference looked at because it is large is too large: the number is a lower
+    bound in practice. At p = .05 the power of a repetition is about one half. Adding seeds until
+    p falls below .05 finds a difference sooner or later where there is none: plan once, and test
+    once, with all of them.
+    """
+    x, y = (checked(runs, name, "[seeds]", (1, 1)) for runs, name in ((x, "x"), (y, "y")))
+    require_same_shape(x, y)
+    if len(x) < 2:
+        return math.nan
+    difference = x - y
+    needed = seeds_needed(float(difference.mean()), float(difference.std(ddof=1)), power, level)
+    return max(0, needed - len(x))
