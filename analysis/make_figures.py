@@ -23,12 +23,12 @@ from plotting import drawing
 from reading import sources
 from reading.kinds import TRAININGS
 from reading.recorded import MANIFEST, DataError
-from reading.study import Study
+from reading.sweep import Sweep
 from reports import tables
 from reports.gallery import drawings, figure_names
 
 
-def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[Path]:
+def make(study: Sweep, folder: Path, only: Sequence[str] | None = None) -> list[Path]:
     """Draw all (or only some) figures and the tables of a study into a folder.
 
     What an earlier call left there and this one does not make again is removed.
@@ -63,7 +63,7 @@ def _listed(folder: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text())["files"]) if path.is_file() else {}
 
 
-def _write_manifest(study: Study, folder: Path, hashes: Mapping[str, str]) -> Path:
+def _write_manifest(study: Sweep, folder: Path, hashes: Mapping[str, str]) -> Path:
     """Write what the files were made of; without a date, so that equal data give equal bytes."""
     runs = study.runs[["run_id", "cell", "seed", "config_hash"]].to_dict("records")
     path = folder / MANIFEST
@@ -82,7 +82,7 @@ def _write_manifest(study: Study, folder: Path, hashes: Mapping[str, str]) -> Pa
     return path
 
 
-def attach(study: Study, uri: str, folder: Path) -> None:
+def attach(study: Sweep, uri: str, folder: Path) -> None:
     """Add the folder's files to the run of the latest sweep, where its runs are browsed."""
     parents = study.runs.sort_values("started")["parent_run_id"].dropna()
     if parents.empty:

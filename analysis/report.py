@@ -17,21 +17,21 @@ from pathlib import Path
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
+from reports.page import Html, tag
 
 from plotting import captions
 from reading import sources
 from reading.kinds import TRAININGS
 from reading.recorded import DataError
-from reading.study import Study
+from reading.sweep import Sweep
 from reports import page, sentences, tables
 from reports.gallery import Say, drawings
-from reports.page import Html, tag
 
 SWEEPS = Path(__file__).parents[1] / "sweeps"
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
 
 
-def make(study: Study, folder: Path, say: Say = print) -> Path:
+def make(study: Sweep, folder: Path, say: Say = print) -> Path:
     """Write the page of a study into a folder; return its path."""
     begin = time.perf_counter()
     say(f"{study.name}: {len(study.runs)} runs, {len(study.cells)} cells")
@@ -43,7 +43,7 @@ def make(study: Study, folder: Path, say: Say = print) -> Path:
     return path
 
 
-def html(study: Study, say: Say = print) -> str:
+def html(study: Sweep, say: Say = print) -> str:
     """Return the page of a study, whatever order its rows come in."""
     study = replace(
         study,
@@ -91,13 +91,13 @@ def question(name: str, folder: Path = SWEEPS) -> list[str]:
     return [f"{asked[:1].upper()}{asked[1:]}"] if asked else []
 
 
-def _seeds(study: Study) -> str:
+def _seeds(study: Sweep) -> str:
     counts = study.runs.groupby("cell").size()
     low, high = int(counts.min()), int(counts.max())
     return f"{low} to {high} seeds" if low < high else "one seed" if low == 1 else f"{low} seeds"
 
 
-def _incomplete(study: Study) -> Html:
+def _incomplete(study: Sweep) -> Html:
     if study.gaps.empty and not study.notes:
         return Html()
     notes = [tag("p", f"{note}.") for note in study.notes]
@@ -119,7 +119,7 @@ def _incomplete(study: Study) -> Html:
     )
 
 
-def _findings(study: Study) -> Html:
+def _findings(study: Sweep) -> Html:
     found = sentences.sections(study)
     return page.join(
         part for heading, those in found.items() for part in (tag("h3", heading), _listed(those))
@@ -130,14 +130,14 @@ def _listed(those: Iterable[str]) -> Html:
     return page.bullets(page.sentence(one) for one in those)
 
 
-def _tables(study: Study) -> Iterator[Html]:
+def _tables(study: Sweep) -> Iterator[Html]:
     for number, one in enumerate(tables.tables(study), 1):
         numbers = [str(name) for name in one.data if is_numeric_dtype(one.data[name])]
         title = f"Table {number}: {one.name.replace('_', ' ')}"
         yield page.table(tables.formatted(one.data), title, one.caption, numbers)
 
 
-def _figures(study: Study, say: Say) -> Iterator[Html]:
+def _figures(study: Sweep, say: Say) -> Iterator[Html]:
     for number, one in enumerate(drawings(study, say=say), 1):
         title = f"Figure {number}: {one.name.replace('_', ' ')}"
         first = one.caption.partition(". ")[0].rstrip(".")
@@ -147,7 +147,7 @@ def _figures(study: Study, say: Say) -> Iterator[Html]:
         )
 
 
-def _provenance(study: Study) -> Html:
+def _provenance(study: Sweep) -> Html:
     runs = study.runs
     dates = [str(runs["started"].min().date()), str(runs["started"].max().date())]
     commands = sorted(runs["command"].dropna().unique()) if "command" in runs else []

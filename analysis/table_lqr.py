@@ -20,7 +20,7 @@ from gausspg.training import factory
 from gausspg.training.settings import check
 from reading import sources
 from reading.recorded import DataError
-from reading.study import load
+from reading.sweep import load
 
 
 def relative_cost(run_id: str, uri: str) -> tuple[float, float]:

@@ -12,20 +12,20 @@ import pandas as pd
 from reading import sources
 from reading.kinds import TRAININGS
 from reading.recorded import DataError
-from reading.study import Study
+from reading.sweep import Sweep
 
 DURING = "eval/deterministic_return_mean"
 BEST = "eval/best_deterministic_return_mean"
 RATE = "time/steps_per_second"
 
 
-def rows(study: Study, solved: float) -> pd.DataFrame:
+def rows(sweep: Sweep, solved: float) -> pd.DataFrame:
     """Return one row per run."""
-    evaluations, rates = study.curves(DURING), study.curves(RATE)
-    best = study.curves(BEST).set_index("run_id")["value"]
+    evaluations, rates = sweep.curves(DURING), sweep.curves(RATE)
+    best = sweep.curves(BEST).set_index("run_id")["value"]
     found = []
     for run_id, cell, seed, score in zip(
-        *(study.runs[name] for name in ("run_id", "cell", "seed", "score")), strict=True
+        *(sweep.runs[name] for name in ("run_id", "cell", "seed", "score")), strict=True
     ):
         own = evaluations[evaluations["run_id"] == run_id]
         passed = own.loc[own["value"] >= solved, "step"]
@@ -57,10 +57,10 @@ def main() -> None:
     parser.add_argument("--solved", type=float, required=True, help="return to be passed")
     arguments = parser.parse_args()
     try:
-        for study in sources.studies(arguments, TRAININGS):
-            print(rows(study, arguments.solved).to_string(index=False))
-            if len(study.gaps):
-                print("without a finished run:", study.gaps.to_string(index=False), sep="\n")
+        for sweep in sources.sweeps(arguments, TRAININGS):
+            print(rows(sweep, arguments.solved).to_string(index=False))
+            if len(sweep.gaps):
+                print("without a finished run:", sweep.gaps.to_string(index=False), sep="\n")
     except DataError as error:
         sources.fail(error)
 

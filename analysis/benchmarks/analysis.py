@@ -25,7 +25,7 @@ POINTS = 200
 def measure(uri: str, folder: Path | None) -> dict[str, float]:
     """Return seconds of loading, and of figures and report if there is a folder; peak memory."""
     begin = time.perf_counter()
-    from reading.study import load
+    from reading.sweep import load
 
     imported = time.perf_counter()
     study = load(uri, "pilot")

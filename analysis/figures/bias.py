@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from plotting import captions, curve_panels, style
+from plotting import captions, panels, style
 from plotting.drawing import Drawing
 from reading import measurements
 from reading.kinds import MEASUREMENTS
-from reading.study import MissingDataError, Study
+from reading.sweep import MissingDataError, Sweep
 
 OF = MEASUREMENTS
 SETTING = "problem.mean"
@@ -28,13 +28,13 @@ _ASIDE = 0.16  # of the distance between two places, between two lines
 _OFF = 5.0  # standard errors beyond which a bias is no chance
 
 
-def draw(study: Study) -> Iterator[Drawing]:
+def draw(sweep: Sweep) -> Iterator[Drawing]:
     """Yield the figure; see the module.
 
     Raises:
         MissingDataError: the mean was not scanned, or the truth is not known.
     """
-    table = measurements.scanned(study, SETTING)
+    table = measurements.scanned(sweep, SETTING)
     if f"{PARAMETER}/true" not in table:
         raise MissingDataError("the true gradient is not known")
     data = _data(table)
@@ -49,8 +49,8 @@ def draw(study: Study) -> Iterator[Drawing]:
     axes[0, 0].set_ylabel("gradient in the mean")
     axes[1, 0].set_ylabel("estimate \N{MINUS SIGN} truth")
     truth = Line2D([], [], color=style.GREY, lw=2.5, label="true")
-    curve_panels.legend(figure, colours, truth)
-    yield Drawing("bias", figure, data, _caption(study, data))
+    panels.legend(figure, colours, truth)
+    yield Drawing("bias", figure, data, _caption(sweep, data))
 
 
 def _data(table: pd.DataFrame) -> pd.DataFrame:
@@ -82,10 +82,10 @@ def _draw(above: Axes, below: Axes, data: pd.DataFrame, colours: dict[str, str])
         below.vlines(x, mine["low"], mine["high"], color=colour, lw=1.0)
         below.plot(x, mine["bias"], "o", ms=3.0, mew=0.0, color=colour)
     for ax in (above, below):
-        ax.yaxis.set_major_formatter(curve_panels.plain())
+        ax.yaxis.set_major_formatter(panels.plain())
 
 
-def _caption(study: Study, data: pd.DataFrame) -> str:
+def _caption(sweep: Sweep, data: pd.DataFrame) -> str:
     off = data.assign(off=data["standard_errors_off"].abs() > _OFF)
     counts = off.groupby(["panel", "line"], as_index=False)["off"].agg(["sum", "size"])
     told = [
@@ -93,7 +93,7 @@ def _caption(study: Study, data: pd.DataFrame) -> str:
         for row in counts.to_dict("records") if row["sum"]
     ]  # fmt: skip
     return captions.compose(
-        study,
+        sweep,
         "Gradient in the mean of u: the true one (grey; exact, by quadrature) and estimates "
         "(above), and their difference with its 95% interval, which the dots may hide (below); "
         "lines stand side by side to be seen.",

@@ -17,19 +17,19 @@ from plotting.drawing import Drawing
 from plotting.scan_panels import OF_MEAN
 from reading import measurements
 from reading.kinds import MEASUREMENTS
-from reading.study import Study
+from reading.sweep import Sweep
 
 OF = MEASUREMENTS
 SETTING = "problem.steps"
 
 
-def draw(study: Study) -> Iterator[Drawing]:
+def draw(sweep: Sweep) -> Iterator[Drawing]:
     """Yield the figure; see the module.
 
     Raises:
         MissingDataError: the number of steps of the map was not scanned.
     """
-    table = measurements.scanned(study, SETTING, ["logistic_map"])
+    table = measurements.scanned(sweep, SETTING, ["logistic_map"])
     data = scan_panels.points(table, SETTING, OF_MEAN)
     colours = style.colours(sorted(table["line"].unique()))
     figure = Figure(figsize=(style.COLUMN + 1.3, 2.9))
@@ -50,7 +50,7 @@ def draw(study: Study) -> Iterator[Drawing]:
     ax.set_ylabel("variance, mean")
     scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
     caption = captions.compose(
-        study,
+        sweep,
         "Variance of one estimate of the gradient in the mean of the initial value, against the "
         "number of steps T. Dotted: 4^T through the last point, and 3 / (8 std^2).",
         _crossing(data),

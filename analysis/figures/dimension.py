@@ -16,7 +16,7 @@ from plotting.drawing import Drawing
 from plotting.scan_panels import OF_MEAN, OF_SCALE
 from reading import measurements
 from reading.kinds import MEASUREMENTS
-from reading.study import Study
+from reading.sweep import Sweep
 
 OF = MEASUREMENTS
 SETTING = "problem.action_dim"
@@ -24,13 +24,13 @@ LAWS = {"score_function": (3, "n\N{SUPERSCRIPT THREE}"), "reparameterised": (1, 
 """Power of n in which the variance of an estimator grows, and its name."""
 
 
-def draw(study: Study) -> Iterator[Drawing]:
+def draw(sweep: Sweep) -> Iterator[Drawing]:
     """Yield the figure; see the module.
 
     Raises:
         MissingDataError: the number of dimensions was not scanned.
     """
-    table = measurements.scanned(study, SETTING)
+    table = measurements.scanned(sweep, SETTING)
     colours = style.colours(sorted(table["line"].unique()))
     figure = Figure(figsize=(style.PAGE, 2.8))
     axes = figure.subplots(1, 2)
@@ -48,7 +48,7 @@ def draw(study: Study) -> Iterator[Drawing]:
     data = pd.concat(found, ignore_index=True)
     scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
     caption = captions.compose(
-        study,
+        sweep,
         "Variance of one estimate, summed over the entries of the mean and over those of the "
         "scale, against the number of dimensions n. Dotted: growth as n\N{SUPERSCRIPT THREE} and "
         "as n, through the last point of an estimator.",

@@ -8,171 +8,146 @@ final evaluations without it.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from plotting import captions, curve_panels, style
+from plotting import captions, panels, style
 from plotting.drawing import Drawing
 from reading.kinds import TRAININGS
-from reading.study import Study
+from reading.sweep import Sweep
 from stats import curves, designs
 
 OF = TRAININGS
-
 TRAINING = "train/return_mean"
-_NONE = "-"  # in the place of a panel
-_ACROSS, _PANELS = 4, 12  # the most panels in a row and on a page
-_GAP, _STEP, _STRIP = 0.04, 0.03, 0.12  # where the final evaluations stand, in shares of the budget
+_ACROSS, _PANELS = 3, 12  # the most panels in a row and on a page
+_STRIP = 0.14  # where the final evaluations stand, in shares of the budget
+_EDGE = 0.03  # of the height: where what is below the edge is marked
 
 
-def draw(study: Study) -> Iterator[Drawing]:
+def draw(sweep: Sweep) -> Iterator[Drawing]:
     """Yield a figure per varied axis, in pages; see the module.
 
     Raises:
         MissingDataError: no run has recorded returns of training episodes.
     """
-    for place, part in designs.parts(study):
+    for place, part in designs.parts(sweep):
         binned = curves.binned(part, TRAINING)
+        drawn, copied = curves.distinct(part)
+        runs = part.runs[drawn]
         for name, column in curves.lines(part):
-            panel = curves.joined(curves.rest(part, column))
-            summary = _summary(part, binned, column, panel)
-            pages = list(_pages(curves.rest(part, column)))
-            for number, grid in enumerate(pages, 1):
-                page = f"_page_{number}" if len(pages) > 1 else ""
-                title = f"learning_curves{name}{place}{page}"
-                yield _drawing(title, part, column, grid, summary, binned.unusable)
-
-
-def _summary(
-    study: Study, binned: curves.Binned, column: str, panel: "pd.Series[str]"
-) -> pd.DataFrame:
-    """Return the lines of all panels, and the final evaluation of every seed."""
-    runs = study.runs
-    found = []
-    for name, those in panel.groupby(panel):
-        rows = binned.values.loc[those.index]
-        lines = curves.summarise(rows, runs[column], panel, runs["seed"])
-        found += [lines.assign(panel=name)] if len(lines) else []
-    line = "final of seed " + runs["seed"].astype(str)
-    final = pd.DataFrame({"panel": panel, "word": runs[column], "line": line})
-    found.append(final.assign(share=1.0, value=runs["score"], seeds=1))
-    summary = pd.concat(found, ignore_index=True)
-    steps = curves.budgets(study).groupby([panel, runs[column]]).first().rename("step")
-    summary = summary.join(steps.rename_axis(["panel", "word"]), on=["panel", "word"])
-    return summary.assign(step=summary["step"] * summary["share"])
-
-
-def _pages(rest: pd.DataFrame) -> Iterator[list[list[str]]]:
-    """Lay out the panels: yield pages of rows of their names, `_NONE` where no cell is."""
-    panels = rest.assign(panel=curves.joined(rest)).drop_duplicates("panel").sort_values("panel")
-    words = rest.nunique()
-    fitting = words[(words > 1) & (words <= _ACROSS)]
-    if len(fitting):
-        across = fitting.idxmax()
-        others = curves.joined(rest.loc[panels.index].drop(columns=across))
-        panels = panels.assign(row=others, place=panels[across])
-    else:
-        numbers = np.arange(len(panels))
-        panels = panels.assign(row=numbers // _ACROSS, place=numbers % _ACROSS)
-    table = panels.pivot(index="row", columns="place", values="panel")
-    grid = table.fillna(_NONE).to_numpy().tolist()
-    tall = _PANELS // len(grid[0])
-    yield from (grid[at : at + tall] for at in range(0, len(grid), tall))
+            if runs[column].nunique() < 2 <= part.runs[column].nunique():
+                continue
+            panel = curves.joined(curves.rest(part, column)).loc[runs.index]
+            # A panel of one word compares nothing.
+            several = runs[column].groupby(panel).transform("nunique") > 1
+            panel = panel[several] if several.any() else panel
+            mine = runs.loc[panel.index]
+            tidy = curves.lines_of(
+                binned.values.loc[mine.index],
+                word=mine[column],
+                panel=panel,
+                seed=mine["seed"],
+                budget=curves.budgets(part).loc[mine.index],
+            )
+            names = sorted(panel.unique())
+            for page in range(0, len(names), _PANELS):
+                title = f"learning_curves{name}{place}"
+                title += f"_page_{page // _PANELS + 1}" if len(names) > _PANELS else ""
+                shown = names[page : page + _PANELS]
+                yield _drawing(title, part, column, shown, tidy, mine.assign(panel=panel), copied)
 
 
 def _drawing(
     name: str,
-    study: Study,
+    sweep: Sweep,
     column: str,
-    grid: list[list[str]],
-    summary: pd.DataFrame,
-    unusable: int,
+    names: list[str],
+    tidy: pd.DataFrame,
+    runs: pd.DataFrame,
+    copied: list[str],
 ) -> Drawing:
-    colour = curve_panels.colours(sorted(summary["word"].unique()), column)
-    budgets = summary[summary["share"] == 1.0].groupby("panel")["step"].unique()
-    shared, largest = max(map(len, budgets)) > 1, max(map(max, budgets))
-    narrow = len(grid[0]) == 1 and len(colour) < 4
-    height = 1.6 if len(budgets) > 1 else 2.0 if narrow else 2.8
-    width = style.COLUMN if narrow else style.PAGE
-    figure = Figure(figsize=(width, 0.7 + height * len(grid)))
-    axes = figure.subplots(len(grid), len(grid[0]), squeeze=False)
-    found, dashed = [], False
-    for (row, place), ax in np.ndenumerate(axes):
-        panel, below = grid[row][place], {line[place] for line in grid[row + 1 :]}
-        if panel == _NONE:
+    colour = style.colours(sorted(runs[column].unique()))
+    across = min(_ACROSS, len(names))
+    down = -(-len(names) // across)
+    budgets = curves.budgets(sweep).loc[runs.index]
+    narrow = len(names) == 1
+    figure = Figure(figsize=(style.COLUMN if narrow else style.PAGE, 0.8 + 1.75 * down))
+    axes = figure.subplots(down, across, squeeze=False)
+    cut = ""
+    for number, ax in enumerate(axes.flat):
+        if number >= len(names):
             ax.set_axis_off()
             continue
-        x = curve_panels.scale([0, 1] if shared else budgets[panel], largest)
-        found.append(summary[summary["panel"] == panel])
-        curve_panels.fit_y(ax, summary["value"])
-        dashed |= _panel(ax, found[-1], x, colour, study.threshold)
-        curve_panels.steps_axis(
-            ax, x, lowest=below <= {_NONE}, end=1.0 + _GAP + _apart(colour) * len(colour)
-        )
-        ax.tick_params(labelleft=set(grid[row][:place]) <= {_NONE})
-        curve_panels.title(ax, panel, width / len(grid[0]))
+        mine, own = tidy[tidy["panel"] == names[number]], runs[runs["panel"] == names[number]]
+        x = panels.scale(budgets[own.index], budgets.max())
+        panels.fit_y(ax, pd.concat([mine["value"], own["score"]]))
+        _panel(ax, mine, own, column, x, colour)
+        cut = cut or panels.cut_off(ax, mine["value"])
+        if sweep.threshold is not None:
+            ax.axhline(sweep.threshold, color=style.GREY, lw=0.6, ls="--", zorder=0)
+        panels.steps_axis(ax, x, named=number + across >= len(names), end=1.0 + _STRIP + 0.02)
+        ax.set_title(style.plain(names[number]))
+        panels.failures(ax, _failed(sweep, column, names[number]))
     figure.supylabel(style.label(TRAINING), size=8)
-    curve_panels.legend(figure, colour, *_marks(study.threshold))
-    shown = pd.concat(found, ignore_index=True)
-    cut = next(curve_panels.cut_off(ax, shown["value"]) for ax in axes.flat if ax.axison)
-    caption = _caption(study, column, shown, dashed, unusable, cut)
-    return Drawing(name, figure, shown.rename(columns={"word": column}), caption)
+    further = [Line2D([], [], color=style.GREY, ls="", marker=".", label="last policy, no noise")]
+    if sweep.threshold is not None:
+        solved = f"solved ({sweep.threshold:g})"
+        further.append(Line2D([], [], color=style.GREY, lw=0.6, ls="--", label=solved))
+    panels.legend(figure, colour, *further)
+    data = _data(tidy[tidy["panel"].isin(names)], runs[runs["panel"].isin(names)], column)
+    by = "" if column == "cell" else f", by {column}"
+    caption = captions.compose(
+        sweep,
+        f"Return of training episodes (with the policy's noise) during training{by}; after a "
+        "checkpoint environments begin anew and short ones end first, which is a dip. Thick: mean "
+        "over seeds; thin: seeds; dots: last policy without noise, triangles if below the edge.",
+        captions.band(sweep),
+        captions.copied(copied),
+        cut,
+    )
+    return Drawing(name, figure, data.rename(columns={"word": column}), caption)
 
 
 def _panel(
-    ax: Axes,
-    summary: pd.DataFrame,
-    x: curve_panels.Scale,
-    colour: dict[str, Any],
-    threshold: float | None,
-) -> bool:
-    """Draw the lines and the final evaluations of a panel; return whether lines lie on others."""
+    ax: Axes, lines: pd.DataFrame, runs: pd.DataFrame, column: str, x: panels.Scale,
+    colour: dict[str, str],
+) -> None:  # fmt: skip
     bottom, top = ax.get_ylim()
-    final = summary["line"].str.startswith("final")
-    dashed = curve_panels.draw_lines(ax, summary[~final], x, colour)
-    for number, (word, shade) in enumerate(colour.items()):
-        values = summary.loc[final & (summary["word"] == word), "value"]
-        place = (1.0 + _GAP + _apart(colour) * number) * x.factor
-        for marker, heights in (
-            ("o", values[values >= bottom]),
-            ("v", values[values < bottom].clip(lower=bottom + 0.03 * (top - bottom))),
-        ):
-            places = np.full(len(heights), place)
-            ax.scatter(places, heights, 8, color=shade, marker=marker, alpha=0.5, lw=0, zorder=3)
-    if threshold is not None:
-        ax.axhline(threshold, color=style.GREY, lw=0.6, ls="--", zorder=0)
+    lines = lines.assign(step=lines["share"] * lines["budget"] / x.unit)
+    look = {"data": lines, "x": "step", "y": "value", "hue": "word", "palette": colour, "ax": ax}
+    sns.lineplot(**look, units="seed", estimator=None, lw=0.5, alpha=style.SEED_ALPHA, legend=False)
+    sns.lineplot(**look, errorbar=panels.band_limits, legend=False,
+                 err_kws={"alpha": style.BAND_ALPHA, "lw": 0})  # fmt: skip
+    for number, (word, hue) in enumerate(colour.items()):
+        values = runs.loc[runs[column] == word, "score"]
+        place = (1.0 + _STRIP * (number + 1) / (len(colour) + 1)) * x.end
+        below = values < bottom
+        ax.scatter([place] * int((~below).sum()), values[~below], 8, color=hue, alpha=0.6, lw=0)
+        edge = bottom + _EDGE * (top - bottom)
+        ax.scatter([place] * int(below.sum()), [edge] * int(below.sum()), 10, color=hue, marker="v",
+                   lw=0)  # fmt: skip
     ax.set_ylim(bottom, top)
-    return dashed
+    ax.set_ylabel("")
 
 
-def _apart(colour: dict[str, Any]) -> float:
-    """Return how far the final evaluations of two words stand apart, as a share of the budget."""
-    return min(_STEP, _STRIP / len(colour))
-
-
-def _marks(threshold: float | None) -> Iterator[Line2D]:
-    """Yield what the legend has beside the lines."""
-    yield Line2D([], [], color=style.GREY, ls="", marker=".", label="final evaluation")
-    if threshold is not None:
-        yield Line2D([], [], color=style.GREY, lw=0.6, ls="--", label=f"solved ({threshold:g})")
-
-
-def _caption(
-    study: Study, column: str, shown: pd.DataFrame, dashed: bool, unusable: int, cut: str
-) -> str:
-    lines = shown[~shown["line"].str.startswith("final")]
-    by = "" if column == "cell" else f", by {column}"
-    solved = study.threshold
-    return captions.compose(
-        study,
-        f"Return of training episodes (with the policy's noise) during training{by}, a mean over "
-        "those that ended; after a checkpoint environments begin anew and short ones end first.",
-        curve_panels.explain(lines, ["panel", "word"], dashed, unusable, [cut]),
-        "Dots (triangles, if below the edge): final evaluations without noise, one per seed.",
-        "" if solved is None else f"Grey: {solved:g}, from which an episode counts as solved.",
+def _failed(sweep: Sweep, column: str, panel: str) -> list[str]:
+    """Say of which words runs failed in a panel."""
+    if sweep.failed.empty:
+        return []
+    both = pd.concat([sweep.runs, sweep.failed], ignore_index=True).assign(
+        bad=[False] * len(sweep.runs) + [True] * len(sweep.failed)
     )
+    place = curves.joined(curves.words_beside(both, sweep, column))
+    shares = both[place == panel].groupby(column)["bad"].agg(["sum", "size"])
+    return [f"{style.plain(str(word))}: {bad} of {size} failed" for word, bad, size in
+            shares[shares["sum"] > 0].itertuples()]  # fmt: skip
+
+
+def _data(lines: pd.DataFrame, runs: pd.DataFrame, column: str) -> pd.DataFrame:
+    final = runs[["panel", "seed"]].assign(word=runs[column], share=1.0, value=runs["score"])
+    both = {"training": lines, "last policy without noise": final}
+    return pd.concat(both, names=["of"]).reset_index(level=0).reset_index(drop=True)

@@ -16,7 +16,7 @@ from plotting.drawing import Drawing
 from plotting.scan_panels import Quantity
 from reading import measurements
 from reading.kinds import MEASUREMENTS
-from reading.study import MissingDataError, Study
+from reading.sweep import MissingDataError, Sweep
 
 OF = MEASUREMENTS
 SETTINGS = {"problem.horizon": "horizon (steps)", "std": "action noise (std of u)"}
@@ -27,7 +27,7 @@ PANELS = (
 )
 
 
-def draw(study: Study) -> Iterator[Drawing]:
+def draw(sweep: Sweep) -> Iterator[Drawing]:
     """Yield a figure per scanned setting; see the module.
 
     Raises:
@@ -36,16 +36,16 @@ def draw(study: Study) -> Iterator[Drawing]:
     drawn = 0
     for setting, name in SETTINGS.items():
         try:
-            table = measurements.scanned(study, setting, ["lqr"])
+            table = measurements.scanned(sweep, setting, ["lqr"])
         except MissingDataError:
             continue
         drawn += 1
-        yield _drawing(study, table, setting, name)
+        yield _drawing(sweep, table, setting, name)
     if not drawn:
         raise MissingDataError(f"no measurements of lqr differ in {' or '.join(SETTINGS)}")
 
 
-def _drawing(study: Study, table: pd.DataFrame, setting: str, name: str) -> Drawing:
+def _drawing(sweep: Sweep, table: pd.DataFrame, setting: str, name: str) -> Drawing:
     colours = style.colours(sorted(table["line"].unique()))
     figure = Figure(figsize=(style.PAGE, 2.6))
     found = []
@@ -59,7 +59,7 @@ def _drawing(study: Study, table: pd.DataFrame, setting: str, name: str) -> Draw
     data = pd.concat(found, ignore_index=True)
     scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
     caption = captions.compose(
-        study,
+        sweep,
         "The gradient in the gain of a linear policy, one episode an estimate: trace of its "
         "covariance, and squared length of the exact gradient (a closed form) by that trace, "
         f"against the {name.partition(' (')[0]}.",

@@ -17,7 +17,7 @@ from plotting.drawing import Drawing
 from reading import measurements
 from reading.kinds import MEASUREMENTS
 from reading.measurements import WRONG
-from reading.study import MissingDataError, Study
+from reading.sweep import MissingDataError, Sweep
 
 OF = MEASUREMENTS
 _BIAS, _TRUE = "gradient/bias_norm", "gradient/true_norm"
@@ -26,13 +26,13 @@ _MOST = 10_000.0
 """Standard errors beyond which the number says only that there is no noise."""
 
 
-def draw(study: Study) -> Iterator[Drawing]:
+def draw(sweep: Sweep) -> Iterator[Drawing]:
     """Yield the figure; see the module.
 
     Raises:
         MissingDataError: no estimator is wrong on purpose, or the truth is not known.
     """
-    data = _data(measurements.frame(study))
+    data = _data(measurements.frame(sweep))
     panels = sorted(data["panel"].unique())
     rows = {panel: _rows(data[data["panel"] == panel]) for panel in panels}
     figure = Figure(
@@ -46,7 +46,7 @@ def draw(study: Study) -> Iterator[Drawing]:
         _draw(ax, data[data["panel"] == panel], rows[panel])
         ax.set_title(panel, loc="left")
     axes[-1].set_xlabel("length of the bias / length of the true gradient")
-    yield Drawing("mistakes", figure, data, _caption(study))
+    yield Drawing("mistakes", figure, data, _caption(sweep))
 
 
 def _data(table: pd.DataFrame) -> pd.DataFrame:
@@ -102,9 +102,9 @@ def _said(errors: "pd.Series[float]") -> str:
     return f"{low:.1f} SE" if math.isclose(low, high) else f"{low:.1f} to {high:.1f} SE"
 
 
-def _caption(study: Study) -> str:
+def _caption(sweep: Sweep) -> str:
     return captions.compose(
-        study,
+        sweep,
         "Bias of each estimator, the length of its mean less the true gradient (exact, by "
         "quadrature) relative to the true gradient's, a dot per seed. On the right the largest "
         "bias of a parameter in standard errors (SE): below 4 it is noise; no noise: the estimate "

@@ -17,7 +17,7 @@ from plotting.drawing import Drawing
 from plotting.scan_panels import OF_MEAN, OF_SCALE
 from reading import measurements
 from reading.kinds import MEASUREMENTS
-from reading.study import Study
+from reading.sweep import Sweep
 
 OF = MEASUREMENTS
 SETTING = "problem.k"
@@ -29,13 +29,13 @@ _COSTS = {
 _WIDE = 5.0  # numbers above 0 whose largest is so many times the least have a logarithmic axis
 
 
-def draw(study: Study) -> Iterator[Drawing]:
+def draw(sweep: Sweep) -> Iterator[Drawing]:
     """Yield the figure; see the module.
 
     Raises:
         MissingDataError: k was not scanned.
     """
-    table = measurements.scanned(study, SETTING)
+    table = measurements.scanned(sweep, SETTING)
     problems = sorted(table["problem"].unique(), key=_order)
     colours = style.colours(sorted(table["line"].unique()))
     figure = Figure(figsize=(style.PAGE, 4.0))
@@ -57,18 +57,18 @@ def draw(study: Study) -> Iterator[Drawing]:
         axes[row, 0].set_ylabel(f"variance, {quantity.title}")
     data = pd.concat(found, ignore_index=True)
     scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
-    yield Drawing("variance_versus_k", figure, data, _caption(study, table, data))
+    yield Drawing("variance_versus_k", figure, data, _caption(sweep, table, data))
 
 
 def _order(problem: str) -> float:
     return list(_COSTS).index(problem) if problem in _COSTS else math.inf
 
 
-def _caption(study: Study, table: pd.DataFrame, data: pd.DataFrame) -> str:
+def _caption(sweep: Sweep, table: pd.DataFrame, data: pd.DataFrame) -> str:
     places = table[["problem.mean", "std"]].drop_duplicates()
     at = ", ".join(f"mean {row[0]:g} and std {row[1]:g}" for row in places.to_numpy())
     return captions.compose(
-        study,
+        sweep,
         "Variance of one estimate of the gradient in the mean (above) and in the parameter of the "
         f"scale (below) against the cost's k, of a Gaussian with {at}.",
         scan_panels.distance(data),

@@ -1,29 +1,30 @@
 """The sentences every caption needs: which seeds, which budget, and what is missing."""
 
-import pandas as pd
+from collections.abc import Sequence
 
+from plotting import panels
 from reading.kinds import MEASUREMENTS
-from reading.study import Study
+from reading.sweep import Sweep
 
 _NAMED = 3
 
 
-def design(study: Study) -> str:
+def design(sweep: Sweep) -> str:
     """Say what was run: environment, cells, seeds, budget, settings held equal."""
-    counts = study.runs.groupby("cell").size()
+    counts = sweep.runs.groupby("cell").size()
     seeds = _range(int(counts.min()), int(counts.max()))
     plural = "seed" if seeds == "1" else "seeds"
     cells = f"{len(counts)} cells" if len(counts) > 1 else "one cell"
-    fixed = [study.runs[axis].iloc[0] for axis in ("variance", "squash", "estimator", "learner")
-             if study.runs[axis].nunique() == 1 and study.runs[axis].iloc[0] != "-"]  # fmt: skip
+    fixed = [sweep.runs[axis].iloc[0] for axis in ("variance", "squash", "estimator", "learner")
+             if sweep.runs[axis].nunique() == 1 and sweep.runs[axis].iloc[0] != "-"]  # fmt: skip
     words = f" ({', '.join(fixed)})" if fixed else ""
-    environments = ", ".join(sorted(study.runs["env"].unique()))
-    return f"{environments}, {cells}{words}, {seeds} {plural} per cell, {budget(study)}."
+    environments = ", ".join(sorted(sweep.runs["env"].unique()))
+    return f"{environments}, {cells}{words}, {seeds} {plural} per cell, {budget(sweep)}."
 
 
-def measured(study: Study) -> str:
+def measured(sweep: Sweep) -> str:
     """Say what was measured: problems, settings held equal, estimates, seeds."""
-    runs = study.runs
+    runs = sweep.runs
     fixed = [f"{axis} {runs[axis].iloc[0]}" for axis in ("variance", "squash")
              if runs[axis].nunique() == 1 and runs[axis].iloc[0] != "-"]  # fmt: skip
     words = f" ({', '.join(fixed)})" if fixed else ""
@@ -38,48 +39,70 @@ def measured(study: Study) -> str:
     )
 
 
-def budget(study: Study) -> str:
+def budget(sweep: Sweep) -> str:
     """Say how many environment steps the runs took, by estimator where they differ."""
-    steps = study.runs.groupby("estimator")["param.steps"].unique()
+    steps = sweep.runs.groupby("estimator")["param.steps"].unique()
     listed = {str(word): _listed(sorted(map(int, those))) for word, those in steps.items()}
     if len(set(listed.values())) == 1:
         return f"{next(iter(listed.values()))} environment steps"
     return " and ".join(f"{these} environment steps ({word})" for word, these in listed.items())
 
 
-def incomplete(study: Study) -> str:
+def incomplete(sweep: Sweep) -> str:
     """Say what is missing, or nothing."""
-    if study.gaps.empty:
-        return " ".join(f"{note}." for note in study.notes)
-    gaps = study.gaps
+    if sweep.gaps.empty:
+        return " ".join(f"{note}." for note in sweep.notes)
+    gaps = sweep.gaps
     kinds = gaps["problem"].str.partition(":")[0].value_counts(sort=False).sort_index()
     counted = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     named = "; ".join(f"{row.cell} seed {row.seed}" for row in gaps.head(_NAMED).itertuples())
     more = "" if len(gaps) <= _NAMED else f" and {len(gaps) - _NAMED} more"
-    total = len(gaps) + len(study.runs)
+    total = len(gaps) + len(sweep.runs)
     return f"INCOMPLETE, {len(gaps)} of {total} runs: {counted} ({named}{more})."
 
 
-def interval(seeds_per_cell: "pd.Series[int]", what: str) -> str:
-    """Say what the interval is, and of which cells it cannot be drawn.
-
-    Args:
-        seeds_per_cell: by cell.
-        what: `"95% Student-t interval of the mean over seeds"`.
-    """
-    alone = int((seeds_per_cell < 2).sum())
-    if alone == 0:
-        return f"{what}."
-    if alone == len(seeds_per_cell):
-        return "No interval: one seed says nothing of the spread."
-    cells = "a cell" if alone == 1 else f"{alone} cells"
-    return f"{what}; none for {cells} with one seed, which says nothing of the spread."
+def band(sweep: Sweep) -> str:
+    """Say what the band of a mean over seeds is, and of which cells there is none."""
+    seeds = sweep.runs.groupby("cell").size()
+    few = int((seeds < panels.FEWEST).sum())
+    if few == len(seeds):
+        return f"No band: with fewer than {panels.FEWEST} seeds it would fill the panel."
+    lacking = f"; none with fewer than {panels.FEWEST} seeds" if few else ""
+    return f"Band: 95% Student-t interval of the mean over seeds{lacking}."
 
 
-def compose(study: Study, *sentences: str) -> str:
+def confounded(sweep: Sweep) -> str:
+    """Say which settings the words of the estimator brought along, so that they differ in them."""
+    if "estimator" not in sweep.varied:
+        return ""
+    settings = [name for name in map(str, sweep.runs) if name.startswith("param.")
+                and name.split(".")[1] not in {"estimator", "seed", *sweep.varied}]  # fmt: skip
+    words = sweep.runs["estimator"]
+    brought = [
+        name.removeprefix("param.").removeprefix("learner.")
+        for name in settings
+        if len({frozenset(those) for _, those in
+                sweep.runs[name].fillna("-").astype(str).groupby(words)}) > 1
+        and not name.endswith("_target_")
+    ]  # fmt: skip
+    if not brought:
+        return ""
+    shown = ", ".join(brought[:6]) + (f" and {len(brought) - 6} more" if len(brought) > 6 else "")
+    return (
+        f"The estimators do not differ alone: with them come other settings ({shown}), and a "
+        "difference between them is that of the whole family."
+    )
+
+
+def copied(pairs: Sequence[str]) -> str:
+    """Say which cells are not drawn, as their runs are those of others."""
+    return f"The same runs to the bit, drawn once: {'; '.join(pairs)}." if pairs else ""
+
+
+def compose(sweep: Sweep, *sentences: str) -> str:
     """Join the sentences of a figure with those every caption needs."""
-    what = measured(study) if study.kind == MEASUREMENTS else design(study)
-    parts = [*sentences, what, incomplete(study)]
+    what = measured(sweep) if sweep.kind == MEASUREMENTS else design(sweep)
+    parts = [*sentences, what, incomplete(sweep)]
     return " ".join(part for part in parts if part)
 
 

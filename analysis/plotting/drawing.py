@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from plotting import style
 from reading.kinds import Kind
-from reading.study import Study
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ class Drawing:
 
 
 class FigureModule(Protocol):
-    """What a file `fig_<name>.py` holds; `OF` is the kind of runs that it draws."""
+    """What a file of `figures/` holds; `OF` is the kind of thing that it draws."""
 
     OF: Kind
 
-    def draw(self, study: Study) -> Iterator[Drawing]:
-        """Yield the figures of a study; raise `MissingDataError` where the data have none."""
+    def draw(self, subject: Any) -> Iterator[Drawing]:
+        """Yield the figures of a sweep or study; raise `MissingDataError` where there are none."""
 
 
 # What would tell one hour from another.

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from plotting import curve_panels, style
-from reading.study import MissingDataError
+from plotting import panels, style
+from reading.sweep import MissingDataError
 
 _FEW, _WIDE = 9, 100.0
 COLUMNS = ["panel", "line", "x", "seed", "measured", "exact"]
@@ -86,14 +86,14 @@ def logarithmic(ax: Axes, places: Sequence[float] = ()) -> None:
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     if high < _WIDE * low:
-        curve_panels.number_log_axis(ax)
+        panels.number_log_axis(ax)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     if len(places):
         ax.set_xscale("log")
         few = FixedLocator(sorted(places)) if len(places) <= _FEW else LogLocator(subs=(1, 2, 5))
         ax.xaxis.set_major_locator(few)
         ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(curve_panels.plain())
+    ax.xaxis.set_major_formatter(panels.plain())
 
 
 def guide(ax: Axes, x: Sequence[float], y: Sequence[float], words: str, side: str = "left") -> None:
@@ -110,7 +110,7 @@ def legend(figure: Figure, colours: dict[str, Any], exact: bool) -> None:
     further = [Line2D([], [], color="0.3", marker="o", ms=3.0, lw=0.0, label="measured")]
     if exact:
         further.append(Line2D([], [], color="0.3", lw=1.0, label="exact"))
-    curve_panels.legend(figure, colours, *further)
+    panels.legend(figure, colours, *further)
 
 
 def distance(data: pd.DataFrame) -> str:

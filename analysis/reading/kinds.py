@@ -1,4 +1,4 @@
-"""What a sweep can be of: trainings of policies, or measurements of gradient estimators."""
+"""What can be analysed: trainings of policies, measurements of estimators, studies of trainings."""
 
 from dataclasses import dataclass
 
@@ -35,6 +35,7 @@ MEASUREMENTS = Kind(
     brought=("policy", "squash", "variance", "estimator", "problem"),
     score="gradient/variance",
 )
+STUDIES = Kind(name="studies", axes=TRAININGS.axes, brought=TRAININGS.brought, score="")
 
 
 def kind_of(runs: pd.DataFrame) -> Kind:

@@ -4,45 +4,45 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reading.study import MissingDataError, Study
+from reading.sweep import MissingDataError, Sweep
 
 WRONG = "wrong_"
 """What the words of estimators begin with that are wrong on purpose."""
 
 
-def frame(study: Study) -> pd.DataFrame:
-    """Return the measurements of a study, in the order of their lines.
+def frame(sweep: Sweep) -> pd.DataFrame:
+    """Return the measurements of a sweep, in the order of their lines.
 
     Returns:
         `run_id, cell, seed`, the words of the axes, `line` (the estimator and what else is not a
         number and tells cells apart, as on the command line), and under their own names settings
         ("problem.k"; numbers where all are) and metrics ("gradient/variance").
     """
-    settings = study.runs.filter(like="param.").rename(columns=lambda name: name[len("param.") :])
-    settings = settings.drop(columns=[*study.kind.axes, "seed"], errors="ignore")
-    metrics = study.runs.filter(like="metric.").rename(columns=lambda name: name[len("metric.") :])
-    known = study.runs[["run_id", "cell", "seed", *study.kind.axes]]
+    settings = sweep.runs.filter(like="param.").rename(columns=lambda name: name[len("param.") :])
+    settings = settings.drop(columns=[*sweep.kind.axes, "seed"], errors="ignore")
+    metrics = sweep.runs.filter(like="metric.").rename(columns=lambda name: name[len("metric.") :])
+    known = sweep.runs[["run_id", "cell", "seed", *sweep.kind.axes]]
     table = pd.concat([known, settings.apply(_numbers), metrics], axis=1)
     lines = table["estimator"].astype(str)
-    for name in study.others:
+    for name in sweep.others:
         if not pd.api.types.is_numeric_dtype(table[name]):
             said = table[name].astype(str).map(f" {name}={{}}".format)
             lines = lines + said.where(~table[name].isin(["None", ""]), "")
     return table.assign(line=lines).sort_values(["line", "cell", "seed"], ignore_index=True)
 
 
-def scanned(study: Study, name: str, problems: Sequence[str] | None = None) -> pd.DataFrame:
+def scanned(sweep: Sweep, name: str, problems: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the frame of the problems along which a number was scanned.
 
     Args:
-        study: of measurements.
+        sweep: of measurements.
         name: of the setting.
         problems: those that are wanted; None: any.
 
     Raises:
         MissingDataError: it was not.
     """
-    table = frame(study)
+    table = frame(sweep)
     if problems is not None:
         table = table[table["problem"].isin(problems)]
     if name in table:

@@ -13,8 +13,11 @@ Gap = tuple[str, int, str]
 """Cell, seed, problem."""
 
 
-def choose(runs: pd.DataFrame, kind: Kind) -> tuple[pd.DataFrame, list[Gap], list[str]]:
-    """Return the runs that count, the gaps, and notes on runs replaced by later ones.
+Chosen = tuple[pd.DataFrame, pd.DataFrame, list[Gap], list[str]]
+
+
+def choose(runs: pd.DataFrame, kind: Kind) -> Chosen:
+    """Return the runs that count, those that failed for good, the gaps, and notes on repeated ones.
 
     Args:
         runs: with `cell`, `seed` and `score`, oldest first.
@@ -25,6 +28,7 @@ def choose(runs: pd.DataFrame, kind: Kind) -> tuple[pd.DataFrame, list[Gap], lis
     chosen = runs[good].drop_duplicates(key, keep="last")
     tried = runs.drop_duplicates(key, keep="last").set_index(key)
     without = tried[~tried.index.isin(chosen.set_index(key).index)]
+    failed = without[without["status"].isin(["FAILED", "KILLED"])].reset_index()
     gaps = [
         (str(cell), int(seed), _problem(str(status), error, kind))
         for (cell, seed), status, error in zip(
@@ -34,7 +38,7 @@ def choose(runs: pd.DataFrame, kind: Kind) -> tuple[pd.DataFrame, list[Gap], lis
     replaced = len(runs) - len(tried)
     plural = "runs were" if replaced > 1 else "run was"
     notes = [f"{replaced} further {plural} of a cell and seed that ran again"] if replaced else []
-    return chosen, gaps, notes
+    return chosen, failed, gaps, notes
 
 
 def _problem(status: str, error: object, kind: Kind) -> str:

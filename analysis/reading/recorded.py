@@ -13,6 +13,7 @@ import pandas as pd
 from gausspg.tracking import RUN_COLUMNS, StoreError, artifact_file, find_runs, metric_history
 
 MANIFEST, RUNS, POINTS = "manifest.json", "runs.parquet", "points.parquet"
+_OF = "sweep of the job"
 
 
 class DataError(ValueError):
@@ -68,13 +69,29 @@ def _from_store(
     params: Mapping[str, object] | None,
     metrics: Iterable[str] | None,
 ) -> Recorded:
+    everything, parents = _runs_and_parents(uri)
+    return _of_store(uri, everything, parents, sweep, params, metrics)
+
+
+def _runs_and_parents(uri: str) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
     everything = find_runs(uri, parents=True)
     parents = everything.pop("kind") == "sweep"
-    runs = everything[~parents]
-    if runs.empty:
+    if parents.all():
         raise DataError(
             f"the store {uri} holds no runs: record some, or name another with --store URI"
         )
+    return everything, parents
+
+
+def _of_store(
+    uri: str,
+    everything: pd.DataFrame,
+    parents: "pd.Series[bool]",
+    sweep: str | None,
+    params: Mapping[str, object] | None,
+    metrics: Iterable[str] | None,
+) -> Recorded:
+    runs = everything[~parents]
     if sweep is not None:
         runs = _with_those_of_others(uri, sweep, runs, everything[parents])
     name, runs = _one_sweep(runs, sweep, params)
@@ -83,6 +100,43 @@ def _from_store(
     for parent in everything.loc[parents & (everything["sweep"] == name), "run_id"]:
         planned += [] if params else _plan(uri, parent)
     return Recorded(name, runs, metric_history(uri, runs["run_id"], metrics), planned)
+
+
+def read_several(source: str | Path, sweeps: Sequence[str]) -> list[Recorded]:
+    """Read the sweeps of a study that have a run, see `read`; from an export of all of them too."""
+    try:
+        if Path(source).is_dir():
+            every = _from_export(Path(source), None, {}, None)
+            return [part for name in sweeps if len((part := _part(every, name)).runs)]
+        everything, parents = _runs_and_parents(str(source))
+        there = set(everything.loc[~parents, "sweep"])
+        return [
+            _of_store(str(source), everything, parents, name, None, None)
+            for name in sweeps
+            if name in there
+        ]
+    except StoreError as error:
+        raise DataError(str(error)) from error
+
+
+def joined(parts: Sequence[Recorded], name: str) -> Recorded:
+    """Return several sweeps as one record, from which `read_several` gets them back."""
+    return Recorded(
+        name,
+        pd.concat([part.runs for part in parts], ignore_index=True),
+        pd.concat([part.points.astype({"run_id": str, "metric": str}) for part in parts],
+                  ignore_index=True).astype({"run_id": "category", "metric": "category"}),
+        [dict(job) | {_OF: part.name} for part in parts for job in part.planned],
+    )  # fmt: skip
+
+
+def _part(every: Recorded, name: str) -> Recorded:
+    runs = every.runs[every.runs["sweep"] == name]
+    runs = runs.drop(columns=[c for c in runs if c not in RUN_COLUMNS and runs[c].isna().all()])
+    points = every.points[every.points["run_id"].isin(runs["run_id"])]
+    planned = [{k: v for k, v in job.items() if k != _OF} for job in every.planned
+               if job.get(_OF) == name]  # fmt: skip
+    return Recorded(name, runs.reset_index(drop=True), points.reset_index(drop=True), planned)
 
 
 def _with_those_of_others(

@@ -1,4 +1,4 @@
-"""All figures and tables of a study: every file in `figures/` is a part of it."""
+"""All figures of a sweep or of a study: every file in `figures/` is a part of it."""
 
 import importlib
 import time
@@ -9,7 +9,8 @@ from typing import cast
 from plotting import style
 from plotting.drawing import Drawing, FigureModule
 from reading.kinds import Kind
-from reading.study import MissingDataError, Study
+from reading.study import Study
+from reading.sweep import MissingDataError, Sweep
 
 Say = Callable[[str], None]
 
@@ -26,12 +27,12 @@ def _module(name: str) -> FigureModule:
 
 
 def drawings(
-    study: Study, only: Collection[str] | None = None, say: Say = print
+    subject: Sweep | Study, only: Collection[str] | None = None, say: Say = print
 ) -> Iterator[Drawing]:
-    """Draw what the study has the data for, and say what is drawn and what is not.
+    """Draw what there are data for, and say what is drawn and what is not.
 
     Args:
-        study: of which to draw.
+        subject: of which to draw.
         only: names of figures; None: all of its kind.
         say: receives one line per figure.
     """
@@ -39,14 +40,14 @@ def drawings(
         if only is not None and name not in only:
             continue
         module = _module(name)
-        if study.kind != module.OF:
+        if subject.kind != module.OF:
             if only is not None:
                 say(f"  {name}: not drawn, it is of {module.OF.name}")
             continue
         begin, count = time.perf_counter(), 0
         try:
             with style.applied():
-                for drawing in module.draw(study):
+                for drawing in module.draw(subject):
                     count += 1
                     yield drawing
         except MissingDataError as reason:

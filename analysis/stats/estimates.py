@@ -11,6 +11,7 @@ for an array of another shape, without a seed or with a number that is not finit
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -44,8 +45,14 @@ def mean_interval(scores: Array, level: float = 0.95) -> Interval[Any]:
     """
     scores = checked(scores, "scores", "[seeds, ...]", (1, math.inf))
     mean, error = scores.mean(axis=0), standard_error(scores)
-    half = scipy_stats.t.isf((1.0 - checked_level(level)) / 2.0, len(scores) - 1) * error
+    half = t_factor(len(scores), checked_level(level)) * math.sqrt(len(scores)) * error
     return Interval(mean, mean - half, mean + half)
+
+
+@lru_cache(maxsize=1024)
+def t_factor(seeds: int, level: float = 0.95) -> float:
+    """Return half the width of the t interval of a mean, in standard deviations of the seeds."""
+    return float(scipy_stats.t.isf((1.0 - level) / 2.0, seeds - 1)) / math.sqrt(seeds)
 
 
 def standard_error(scores: Array) -> Any:
@@ -103,45 +110,6 @@ def optimality_gap_interval(
     strata = _strata(scores, "scores")
     return bootstrap_interval(
         _gap(target, strata), strata, generator=generator, level=level, resamples=resamples
-    )
-
-
-def probability_of_improvement(x: Array, y: Array, *, paired: bool = False) -> float:
-    """P(X > Y) + P(X = Y) / 2, averaged over environments (Agarwal et al. 2021, sec. 4.3).
-
-    In each environment that is the Mann-Whitney U of all pairs of a run of x and a run of y, over
-    the number of pairs. It says how often, not by how much: a gain of 0.1 in every run is a
-    probability of 1.
-
-    Args:
-        x: see the module.
-        y: of the same environments; the number of seeds may differ.
-        paired: whether row i of x and row i of y share a seed. That leaves out these pairs: the
-            probability is about independent runs, and twins are not. It takes two seeds.
-    """
-    statistic, seeds = _improvement(x, y, paired)
-    return float(statistic(*(numbers[np.newaxis] for numbers in seeds))[0])
-
-
-def probability_of_improvement_interval(
-    x: Array,
-    y: Array,
-    generator: np.random.Generator,
-    *,
-    paired: bool = False,
-    level: float = 0.95,
-    resamples: int = 50_000,
-) -> Interval[float]:
-    """Probability of improvement with its bootstrap interval, see `bootstrap_interval`.
-
-    With `paired`, a resampled seed brings its runs of x and y along together, so what a seed does
-    to both cancels and the interval is the narrower the more alike they are; resampled on their
-    own, runs of common seeds give one that is too wide. A resample of one seed only, without a
-    pair of different seeds, counts as 1/2.
-    """
-    statistic, seeds = _improvement(x, y, paired)
-    return bootstrap_interval(
-        statistic, *seeds, generator=generator, level=level, resamples=resamples
     )
 
 
@@ -260,55 +228,10 @@ def _profile(thresholds: Array) -> Callable[[Array], Array]:
     return lambda runs: np.stack([(runs >= mark).mean(axis=(1, 2)) for mark in marks], axis=-1)
 
 
-def _improvement(
-    x: Array, y: Array, paired: bool
-) -> tuple[Callable[..., Array], tuple[Array, ...]]:
-    """Return the statistic as a function of seed numbers, and the numbers to be resampled."""
-    x, y = _opponents(x, y, paired)
-    versus = x[:, np.newaxis], y[np.newaxis]
-    wins = np.moveaxis((versus[0] > versus[1]) + (versus[0] == versus[1]) / 2.0, -1, 0)
-    counts = 1.0 - np.eye(len(x)) if paired else np.ones((len(x), len(y)))
-
-    def statistic(*seeds: Array) -> Array:
-        of_x, of_y = multiplicities(seeds[0]), multiplicities(seeds[-1])
-        won = ((of_x @ (wins * counts)) * of_y).sum(axis=-1)
-        pairs = ((of_x @ counts) * of_y).sum(axis=-1)
-        share = np.divide(won, pairs, out=np.full_like(won, 0.5), where=pairs > 0.0)
-        return share.mean(axis=0)
-
-    seeds = tuple(np.indices(runs.shape, dtype=np.float64)[0] for runs in (x, y))
-    return statistic, seeds[:1] if paired else seeds
-
-
-def multiplicities(seeds: Array) -> Array:
-    """Count each seed: `[resamples, n, environments]` -> `[environments, resamples, n]`."""
-    resamples, n, environments = seeds.shape
-    bins = n * np.arange(environments * resamples).reshape(environments, resamples, 1)
-    bins = bins + np.moveaxis(seeds, -1, 0).astype(np.int64)
-    drawn = np.bincount(bins.ravel(), minlength=seeds.size)
-    return drawn.reshape(environments, resamples, n).astype(np.float64)
-
-
 def _strata(scores: Array, name: str) -> Array:
     """Return the scores as `[seeds, environments]`."""
     scores = checked(scores, name)
     return scores.reshape(len(scores), -1)
-
-
-def _opponents(x: Array, y: Array, paired: bool) -> tuple[Array, Array]:
-    x, y = _strata(x, "x"), _strata(y, "y")
-    if paired:
-        require_same_shape(x, y)
-        if len(x) == 1:
-            raise ValueError(
-                f"x has shape {x.shape}: one seed has no pair of independent runs; run another"
-            )
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(
-            f"x has {x.shape[1]} environments and y {y.shape[1]}: columns are compared with "
-            "each other; keep the environments that both have, in one order"
-        )
-    return x, y
 
 
 def require_same_shape(x: Array, y: Array) -> None:

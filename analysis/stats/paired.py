@@ -5,7 +5,6 @@ within each seed; the differences are the sample. Shapes, levels and errors are 
 """
 
 import bisect
-import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -14,7 +13,6 @@ from scipy import stats as scipy_stats
 
 from stats.estimates import (
     Array,
-    Interval,
     checked,
     checked_level,
     mean_interval,
@@ -33,19 +31,6 @@ class PairedDifference(NamedTuple):
     low: Any
     high: Any
     p_value: Any
-
-
-class Effect(NamedTuple):
-    """One main effect or interaction of a factorial design.
-
-    Attributes:
-        deviations: one entry per combination of the levels of its factors, in the unit of the
-            score; they sum to zero along every axis.
-        share: of the sum of squares between the cells, 0 to 1; NaN if all cells are equal.
-    """
-
-    deviations: Interval[Array]
-    share: float
 
 
 def paired_difference(x: Array, y: Array, level: float = 0.95) -> PairedDifference:
@@ -107,47 +92,6 @@ def bonferroni_level(level: float, comparisons: int) -> float:
     return 1.0 - (1.0 - checked_level(level)) / comparisons
 
 
-def factorial_effects(table: Array, level: float = 0.95) -> dict[tuple[int, ...], Effect]:
-    """Main effects and interactions of a full factorial whose blocks are the seeds.
-
-    Each effect is computed within each seed (cell means over the other factors, less all effects
-    of lower order), and its interval is Student's t over the seeds: what a seed does to every cell
-    cancels, and the cells need not vary alike. Intervals are one by one, see `bonferroni_level`.
-    A factor of two levels deviates by plus and minus half the difference between them, which is
-    half the effect of Box, Hunter and Hunter 2005 (chapter 5); the same holds for interactions of
-    such factors. Shares add up to 1 and contain noise: without any true effect a subset's share is
-    expected to be its degrees of freedom over (cells - 1), so read it beside its intervals.
-
-    Args:
-        table: `[seeds, levels of factor 0, levels of factor 1, ...]`, one score per cell and seed:
-            balanced. A cell without its score is a NaN, and refused.
-        level: of confidence.
-
-    Returns:
-        Effect of each subset of factors by their numbers: `(0,)` is the main effect of the first
-        factor, `(0, 2)` its interaction with the third. A factor of one level is in none.
-    """
-    table = checked(table, "table", "[seeds, levels, levels, ...]", (2, math.inf))
-    axes = range(1, table.ndim)
-    factors = [axis for axis in axes if table.shape[axis] > 1]
-    cells = table.mean(axis=0)
-    total = float(((cells - cells.mean()) ** 2).sum())
-    negligible = cells.size * (_ROUNDING * float(abs(cells).max())) ** 2
-    effects = {}
-    for size in range(1, len(factors) + 1):
-        for subset in itertools.combinations(factors, size):
-            deviations = table
-            for axis in axes:
-                mean = deviations.mean(axis=axis, keepdims=True)
-                deviations = deviations - mean if axis in subset else mean
-            deviations = deviations.squeeze(tuple(axis for axis in axes if axis not in subset))
-            interval = mean_interval(deviations, level)
-            squares = cells.size * float((interval.estimate**2).mean())
-            share = squares / total if total > negligible else math.nan
-            effects[tuple(axis - 1 for axis in subset)] = Effect(interval, share)
-    return effects
-
-
 def seeds_needed(
     difference: float, spread: float, power: float = 0.8, level: float = 0.95
 ) -> float:
@@ -187,21 +131,3 @@ def seeds_needed(
     counts = range(2, _MOST_SEEDS + 1)
     found = bisect.bisect_left(counts, power, key=power_with)
     return counts[found] if found < len(counts) else math.inf
-
-
-def further_seeds(x: Array, y: Array, power: float = 0.8, level: float = 0.95) -> float:
-    """Seeds to add to the paired `[seeds]` there are, see `seeds_needed`; NaN with one seed.
-
-    It takes the observed difference and spread for the true ones. With few seeds both are far from
-    certain, and a difference looked at because it is large is too large: the number is a lower
-    bound in practice. At p = .05 the power of a repetition is about one half. Adding seeds until
-    p falls below .05 finds a difference sooner or later where there is none: plan once, and test
-    once, with all of them.
-    """
-    x, y = (checked(runs, name, "[seeds]", (1, 1)) for runs, name in ((x, "x"), (y, "y")))
-    require_same_shape(x, y)
-    if len(x) < 2:
-        return math.nan
-    difference = x - y
-    needed = seeds_needed(float(difference.mean()), float(difference.std(ddof=1)), power, level)
-    return max(0, needed - len(x))

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from plotting.curve_panels import scale
+from plotting.curve_pooling import matched, unmatched
 from scipy import stats as scipy_stats
 
 from analysis.curve_studies import REPARAMETERISED, SCORE, run, study
-from plotting.curve_panels import scale
-from plotting.curve_pooling import matched, unmatched
-from reading.study import MissingDataError
+from reading.sweep import MissingDataError
 from stats import curves, designs
 
 METRIC = "train/return_mean"

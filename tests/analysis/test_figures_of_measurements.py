@@ -15,7 +15,7 @@ from figures import mistakes as fig_mistakes
 from figures import variance_versus_k as fig_variance_versus_k
 from plotting import style
 from plotting.drawing import Drawing
-from reading.study import MissingDataError
+from reading.sweep import MissingDataError
 
 SCORE, PATHWISE = "score_function", "reparameterised"
 

@@ -24,7 +24,7 @@ from plotting.drawing import Drawing
 from reading import sources
 from reading.kinds import MEASUREMENTS, TRAININGS
 from reading.recorded import DataError, read
-from reading.study import Study, load
+from reading.sweep import Sweep, load
 from reports.gallery import drawings, figure_names
 
 pytestmark = WARNINGS
@@ -42,7 +42,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def study(uri: str) -> Study:
+def study(uri: str) -> Sweep:
     """Six cells of the eighteen: every figure can be drawn."""
     return load(uri, "pilot", params=PART)
 
@@ -50,21 +50,21 @@ def study(uri: str) -> Study:
 class Making:
     """What `make_figures.make` wrote, drew and said."""
 
-    def __init__(self, study: Study, folder: Path) -> None:
+    def __init__(self, study: Sweep, folder: Path) -> None:
         self.drawn: list[Drawing] = []
         self.said: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(make_figures, "drawings", self._kept)
             self.files = make_figures.make(study, folder)
 
-    def _kept(self, study: Study, only: Sequence[str] | None) -> Iterator[Drawing]:
+    def _kept(self, study: Sweep, only: Sequence[str] | None) -> Iterator[Drawing]:
         for one in drawings(study, only, self.said.append):
             self.drawn.append(one)
             yield one
 
 
 @pytest.fixture(scope="module")
-def making(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Making:
+def making(study: Sweep, tmp_path_factory: pytest.TempPathFactory) -> Making:
     return Making(study, tmp_path_factory.mktemp("figures"))
 
 
@@ -100,22 +100,22 @@ def test_every_figure_has_its_numbers_and_a_full_caption(name: str, making: Maki
 
 
 @pytest.mark.parametrize("name", figure_names(TRAININGS))
-def test_an_incomplete_study_says_so_in_every_caption(name: str, study: Study) -> None:
+def test_an_incomplete_study_says_so_in_every_caption(name: str, study: Sweep) -> None:
     gap = pd.DataFrame(
         [("fixed reparameterised", 7, "failed: x")], columns=["cell", "seed", "problem"]
     )
-    lacking = Study(study.name, study.runs, study.points, gap, (), study.varied, study.others)
+    lacking = Sweep(study.name, study.runs, study.points, gap, (), study.varied, study.others)
     for one in drawings(lacking, [name], lambda _: None):
         assert "INCOMPLETE, 1 of 19 runs: 1 failed (fixed reparameterised seed 7)." in one.caption
 
 
 @pytest.mark.parametrize("name", figure_names(TRAININGS))
 def test_one_seed_per_cell_is_drawn_or_refused_but_never_an_interval(
-    name: str, study: Study
+    name: str, study: Sweep
 ) -> None:
     alone = study.runs[study.runs["seed"] == 0].reset_index(drop=True)
     points = study.points[study.points["run_id"].isin(alone["run_id"])].reset_index(drop=True)
-    single = Study(study.name, alone, points, study.gaps, (), study.varied, study.others)
+    single = Sweep(study.name, alone, points, study.gaps, (), study.varied, study.others)
     said: list[str] = []
     for one in drawings(single, [name], said.append):
         assert "1 seed per cell" in one.caption
@@ -125,7 +125,7 @@ def test_one_seed_per_cell_is_drawn_or_refused_but_never_an_interval(
     assert len(said) == 1
 
 
-def test_files_are_complete_and_in_the_manifest(made: list[Path], study: Study) -> None:
+def test_files_are_complete_and_in_the_manifest(made: list[Path], study: Sweep) -> None:
     folder = made[0].parent
     assert set(folder.iterdir()) == set(made)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -170,7 +170,7 @@ def test_the_same_data_give_the_same_bytes(made: list[Path], uri: str, tmp_path:
 
 
 def test_what_is_no_longer_made_does_not_stay(
-    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("old.png", "mine.txt"):
         (tmp_path / name).write_text("of a figure that is no more")
@@ -231,7 +231,7 @@ def test_a_sweep_of_measurements_has_the_figures_of_its_kind(tmp_path: Path) -> 
         assert one.read_bytes() == other.read_bytes(), one.name
 
 
-def test_a_figure_of_another_kind_is_not_drawn(study: Study) -> None:
+def test_a_figure_of_another_kind_is_not_drawn(study: Sweep) -> None:
     names = figure_names(MEASUREMENTS)
     assert not set(names) & set(figure_names(TRAININGS))
     assert set(names) | set(figure_names(TRAININGS)) == set(figure_names())

@@ -8,7 +8,7 @@ from analysis.measured_studies import measurement, recorded, study
 from reading import measurements
 from reading.kinds import MEASUREMENTS, TRAININGS
 from reading.recorded import DataError
-from reading.study import MissingDataError, study_of
+from reading.sweep import MissingDataError, sweep_of
 
 K = "problem.k"
 
@@ -79,7 +79,7 @@ def test_what_is_missing_is_named_and_the_last_of_equal_runs_counts() -> None:
     again["run_id"] = "again"
     rows = [*both(), again, measurement("cosine", "mixture", status="FAILED")]
     plan = [{"estimator": word, "seed": "0"} for word in ("mixture", "measure_valued")]
-    found = study_of(recorded(rows, plan))
+    found = sweep_of(recorded(rows, plan))
     assert set(found.gaps.itertuples(index=False, name=None)) == {
         ("mixture", 0, "failed: the wheels came off"),
         ("measure_valued", 0, "never started"),

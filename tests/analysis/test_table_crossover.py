@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 import table_crossover
 from analysis.measured_studies import scan, study
-from reading.study import MissingDataError
+from reading.sweep import MissingDataError
 from stats import closed_forms
 
 
