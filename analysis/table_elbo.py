@@ -34,7 +34,8 @@ def posterior(problem: LogisticRegression) -> GaussianPolicy:
     bounds = torch.full((size,), torch.inf)
 
     def variance(**runtime: object) -> LearnedGlobal:
-        return LearnedGlobal(STD, 1e-3, 10.0, "exp", shape=runtime["shape"])  # type: ignore[arg-type]
+        shape = runtime["shape"]
+        return LearnedGlobal(STD, None, 1e-3, 10.0, "exp", shape=shape)  # type: ignore[arg-type]
 
     return GaussianPolicy(
         (), "tanh", 1.0, variance=variance, squash=Unsquashed(low=-bounds, high=bounds),
@@ -78,7 +79,7 @@ def climbed(
     estimator: Estimator = Reparameterised("action_value", None)
     if word == "score_function":
         estimator = ScoreFunction(
-            "action_value", "leave_one_out", None, None, None, None,
+            "action_value", "leave_one_out", None, None, None,
             offered=frozenset({"action_values"}), action_samples=number,
         )  # fmt: skip
     policy = posterior(problem)

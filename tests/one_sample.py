@@ -15,7 +15,6 @@ from gausspg.policies.normal import CholeskyNormal, DiagonalNormal
 SCORE_FUNCTION: dict[str, Any] = {
     "weight": "reward_to_go",
     "baseline": "none",
-    "gae_lambda": None,
     "standardise": False,
     "surrogate": "plain",
     "clip_ratio": None,
@@ -38,17 +37,15 @@ def leaves(mean: float, std: float, samples: int) -> DiagonalNormal:
 
 def with_factor(mean: Tensor, factor: Tensor) -> CholeskyNormal:
     """Return N(mean, L L^T), differentiable in the entries of `factor`, L, themselves."""
-    scale = factor.diagonal(dim1=-2, dim2=-1)
-    rows, columns = torch.tril_indices(scale.shape[-1], scale.shape[-1], -1)
-    below = (factor / scale.unsqueeze(-1))[..., rows, columns]
-    return CholeskyNormal(mean, scale.log(), below)
+    std = torch.linalg.vector_norm(factor, dim=-1)
+    return CholeskyNormal(mean, std.log(), factor / std.unsqueeze(-1))
 
 
 def one_step(rewards: Tensor) -> Trajectories:
     """Return episodes of one step each."""
     rewards = rewards.view(1, -1)
     zeros, ones = torch.zeros_like(rewards), torch.ones_like(rewards, dtype=torch.bool)
-    return Trajectories(rewards, zeros, zeros, ones, ones, 0.9)
+    return Trajectories(rewards, zeros, zeros, ones, ones, 0.9, 1.0)
 
 
 def batch_of(distribution: SquashedNormal, u: Tensor, weights: Tensor) -> Batch:
@@ -58,7 +55,7 @@ def batch_of(distribution: SquashedNormal, u: Tensor, weights: Tensor) -> Batch:
 def own_gradients(surrogate: Tensor, normal: DiagonalNormal) -> Tensor:
     """Gradient of each sample's surrogate in its own mean and log-std, `[samples, 2]`."""
     assert surrogate.shape == normal.mean.shape[:1]
-    return torch.cat(torch.autograd.grad(surrogate.sum(), [normal.mean, normal.log_scale]), -1)
+    return torch.cat(torch.autograd.grad(surrogate.sum(), [normal.mean, normal.log_std]), -1)
 
 
 def at_fresh(

@@ -47,9 +47,9 @@ def policy_of(observations: int, actions: int, hidden: tuple[int, ...]) -> Gauss
     """Return an untrained policy; its std depends on the state if there is one."""
     generator = torch.Generator().manual_seed(0)
     bounds = torch.full((actions,), torch.inf)
-    variance: Callable[..., Variance] = partial(LearnedGlobal, 0.5, 0.2, 2.0, "exp")
+    variance: Callable[..., Variance] = partial(LearnedGlobal, 0.5, None, 0.2, 2.0, "exp")
     if observations:
-        variance = partial(Learned, 0.5, 0.2, 2.0, "exp", "shared", generator=generator)
+        variance = partial(Learned, 0.5, None, 0.2, 2.0, "exp", "shared", generator=generator)
     return GaussianPolicy(
         hidden, "tanh", 0.01, variance=variance,
         squash=Unsquashed(low=-bounds, high=bounds), normaliser=Normaliser(observations, False),
@@ -65,7 +65,7 @@ def value(codes: Tensor) -> Tensor:
 def score_function() -> Estimator:
     """Return the estimator as the laboratory builds it."""
     return ScoreFunction(
-        "action_value", "none", None, None, None, None, offered=frozenset({"action_values"})
+        "action_value", "none", None, None, None, offered=frozenset({"action_values"})
     )
 
 

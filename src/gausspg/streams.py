@@ -26,6 +26,10 @@ class Streams:
         # crc32 and not hash(): the latter is salted anew in every process.
         return np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()), *index))
 
+    def integer(self, name: str) -> int:
+        """Return a seed for what is seeded by one number, below 2**31."""
+        return int(self._sequence(name).generate_state(1, np.uint32)[0] >> 1)
+
     def torch(self, name: str, *index: int) -> torch.Generator:
         """Return a CPU torch generator for the stream `name[index]`."""
         state = int(self._sequence(name, *index).generate_state(1, np.uint64)[0])

@@ -27,7 +27,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def estimators(k: int = K) -> dict[str, Estimator]:
     offered: Any = frozenset({"action_values"})
     score_function = ScoreFunction(
-        "action_value", "leave_one_out", None, None, None, None, offered=offered, action_samples=k
+        "action_value", "leave_one_out", None, None, None, offered=offered, action_samples=k
     )
     return {SF: score_function, RP: Reparameterised("action_value", None)}
 
@@ -94,8 +94,8 @@ def test_at_taken_actions_it_is_the_estimator_that_trains(
         log_probs = distribution.log_prob(u)
     weights = torch.randn(len(observations), generator=generator(2))
     for trained in (
-        ScoreFunction(None, None, None, None, "ppo_clip", None),
-        ScoreFunction("reward_to_go", None, None, None, "plain", None),
+        ScoreFunction(None, None, None, "ppo_clip", None),
+        ScoreFunction("reward_to_go", None, None, "plain", None),
     ):
         metrics = Gradients(1, 64, None).at_taken_actions(
             policy, observations, Batch(u, weights, log_probs), trained

@@ -35,7 +35,7 @@ def a_policy(variance, *overrides):
 
 def score_function(samples=2):
     return ScoreFunction(
-        "action_value", "leave_one_out", None, None, None, None,
+        "action_value", "leave_one_out", None, None, None,
         offered=frozenset({"action_values"}), action_samples=samples,
     )  # fmt: skip
 

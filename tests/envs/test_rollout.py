@@ -7,7 +7,7 @@ import torch
 from composing import SMALL, run_of, tiny
 from gausspg.envs.rollout import collect_episodes, collect_steps
 
-WIDE = ("variance=fixed", "variance.std=5.0")
+WIDE = ("variance=fixed", "variance.initial_std=5.0")
 
 
 @pytest.mark.parametrize("squash", ["none", "clip", "tanh"])

@@ -24,7 +24,7 @@ def fresh():
 
     def made(samples=2):
         offered = {"offered": frozenset({"action_values"}), "action_samples": samples}
-        rest = (None,) * 4
+        rest = (None,) * 3
         found = {
             "reparameterised": Reparameterised("action_value", None),
             "plain": ScoreFunction("action_value", "none", *rest, **offered),

@@ -13,7 +13,7 @@ from torch.distributions import MultivariateNormal
 
 from one_sample import randn
 
-STATES, ACTIONS, BATCHES = 3, 128, 40
+STATES, ACTIONS, BATCHES = 3, 128, 60
 
 
 @pytest.fixture

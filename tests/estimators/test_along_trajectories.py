@@ -156,7 +156,7 @@ def _by_score(system, policy, gamma, weight, batches=60):
         zeros, ends = torch.zeros_like(rewards), torch.zeros_like(rewards, dtype=torch.bool)
         ends[-1] = True
         weights, _ = estimator.weights(
-            Trajectories(rewards, zeros, zeros, ends, ~zeros.bool(), gamma)
+            Trajectories(rewards, zeros, zeros, ends, ~zeros.bool(), gamma, 1.0)
         )
         rows = Batch(latents.flatten(0, 1), weights.flatten(), zeros.flatten())
         yield HORIZON * estimator.at_taken_actions(policy(observations.flatten(0, 1)), rows)

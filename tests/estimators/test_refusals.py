@@ -35,11 +35,6 @@ def made(load):
             "value function: set estimator.baseline=value or another weight",
         ),
         (
-            {"gae_lambda": 0.9},
-            "estimator.gae_lambda=0.9 has no effect with estimator.weight=reward_to_go: leave it "
-            "null or set estimator.weight=gae",
-        ),
-        (
             {"clip_ratio": 0.1},
             "estimator.clip_ratio=0.1 has no effect with estimator.surrogate=plain: leave it null "
             "or set estimator.surrogate=ppo_clip",
@@ -49,7 +44,6 @@ def made(load):
             "estimator.baseline=mean has no effect with estimator.standardise=true, which "
             "subtracts the mean as well: set one of them off",
         ),
-        ({"gae_lambda": 1.5}, "estimator.gae_lambda=1.5: should be less than or equal to 1"),
         ({"clip_ratio": -0.1}, "estimator.clip_ratio=-0.1: should be greater than 0"),
         (
             {"weight": "best"},
@@ -115,13 +109,6 @@ def test_settings_without_effect_or_meaning_are_refused(made, settings, message)
             "estimator.weight=action_value, whose actions are fresh: leave both null",
         ),
         (
-            {"gae_lambda": 0.9},
-            EVERYTHING,
-            2,
-            "estimator.gae_lambda=0.9 has no effect with estimator.weight=action_value: leave it "
-            "null or set estimator.weight=gae",
-        ),
-        (
             {"clip_ratio": 0.2},
             EVERYTHING,
             2,
@@ -179,12 +166,12 @@ def test_every_other_combination_is_accepted(made):
 
 
 def test_null_stands_for_ppo_where_there_are_trajectories(made, distribution):
-    ppo = {"weight": "gae", "baseline": "value", "gae_lambda": 0.95, "standardise": True}
+    ppo = {"weight": "gae", "baseline": "value", "standardise": True}
     ppo |= {"surrogate": "ppo_clip", "clip_ratio": 0.2}
     default, named = (made("score_function", **settings) for settings in ({}, ppo))
     steps = [randn(6, 2, seed=seed) for seed in range(3)]
     ends = torch.zeros(6, 2, dtype=torch.bool)
-    trajectories = Trajectories(*steps, ends, ~ends, 0.9)
+    trajectories = Trajectories(*steps, ends, ~ends, 0.9, 0.95)
     for one, other in zip(*(e.weights(trajectories) for e in (default, named)), strict=True):
         assert torch.equal(one, other)
     policy, u, old = distribution(leaves(0.3, 0.7, 50)), randn(50, 1), randn(50, seed=3)
@@ -230,7 +217,7 @@ def test_what_an_estimator_does_not_take_it_does_not_pretend_to_take(made):
     assert pathwise.evidence == "action_values"
     for call in (
         lambda: score_function.along_trajectories(zeros, zeros, ends, 0.9),
-        lambda: pathwise.weights(Trajectories(zeros, zeros, zeros, ends, ends, 0.9)),
+        lambda: pathwise.weights(Trajectories(zeros, zeros, zeros, ends, ends, 0.9, 0.95)),
         lambda: pathwise.at_taken_actions(None, None),
     ):
         with pytest.raises(NotImplementedError, match=r"^(ScoreFunction|Reparameterised) takes "):

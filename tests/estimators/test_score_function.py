@@ -70,8 +70,8 @@ def test_modes_that_coincide_have_the_same_mean_gradient(distribution):
     for normal in (
         lambda m: DiagonalNormal(m, log_std),
         lambda m: DiagonalNormal(m, log_std.expand(50, 3)),
-        lambda m: CholeskyNormal(m, log_std, torch.zeros(3).double()),
-        lambda m: CholeskyNormal(m, log_std.expand(50, 3), torch.zeros(50, 3).double()),
+        lambda m: CholeskyNormal(m, log_std, torch.eye(3).double()),
+        lambda m: CholeskyNormal(m, log_std.expand(50, 3), torch.eye(3).double().expand(50, 3, 3)),
     ):
         leaf = mean.clone().requires_grad_()
         policy = distribution(normal(leaf))

@@ -123,9 +123,18 @@ def test_a_full_covariance_has_the_gradient_of_the_literature():
     delta = torch.full((3,), 0.5, dtype=torch.float64)
     torch.testing.assert_close(gradient[:3], 2 * A @ delta, rtol=1e-5, atol=1e-6)
     of_tril = (2 * A @ L).tril()
-    # L = diag(d) (I + W): log d_i moves row i of L, W_ij entry ij by d_i.
+    # L = diag(std) R: log std_i moves row i of L along itself. R = D (I + W) with rows of unit
+    # length: W_ij moves row i of R by (e_j - R_i R_ij) R_ii.
     torch.testing.assert_close(gradient[3:6], (of_tril * L).sum(1), rtol=1e-5, atol=1e-6)
-    below = torch.stack([of_tril[i, j] * L[i, i] for i, j in ((1, 0), (2, 0), (2, 1))])
+    std = torch.linalg.vector_norm(L, dim=1)
+    R = L / std[:, None]  # noqa: N806
+    along = (of_tril * R).sum(1)
+    below = torch.stack(
+        [
+            std[i] * R[i, i] * (of_tril[i, j] - along[i] * R[i, j])
+            for i, j in ((1, 0), (2, 0), (2, 1))
+        ]
+    )
     torch.testing.assert_close(gradient[6:], below, rtol=1e-5, atol=1e-6)
 
 

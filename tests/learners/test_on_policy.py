@@ -271,7 +271,7 @@ def test_ppo_finds_the_best_mean() -> None:
 @pytest.mark.parametrize(
     "variance",
     [
-        ("variance=fixed", "variance.std=0.2"),
+        ("variance=fixed", "variance.initial_std=0.2"),
         ("variance=learned_global", "variance.initial_std=0.2"),
     ],
     ids=lambda words: words[0],

@@ -50,7 +50,7 @@ def test_q_is_fitted_to_lambda_returns(
 
     monkeypatch.setattr(ActionValue, "fit", spying)
     kwargs = [f"+env.kwargs.{way}={way == ending}" for way in ("truncates", "terminates")]
-    words = (*kwargs, f"learner.critic_lambda={'null' if trace is None else trace}", "gamma=0.9")
+    words = (*kwargs, f"learner.gae_lambda={0.95 if trace is None else trace}", "gamma=0.9")
     run = tiny("Clockwork", *WITH_Q, *WHOLE, *words, "learner.rollout_steps=12")
     rollout, flat = run.rollout(12), run.learner.state_dict()["critic"]["network.flat"].clone()
     noises = run.streams.torch("value_noise", 0)

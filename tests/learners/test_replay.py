@@ -273,12 +273,13 @@ def test_the_norm_of_the_policys_gradient_is_measured_whatever_the_interval(inte
     assert run.iterate(2)["gradient/policy_norm"] > 0.0
 
 
-def test_a_policy_whose_entropy_is_constant_has_no_temperature() -> None:
-    words = ("variance=fixed", "squash=none", "learner.temperature=null")
-    assert tiny("Clockwork", *REPLAY, *words).iterate(1)["policy/temperature"] == 0.0
-    tanh = ("variance=fixed", "squash=tanh", "learner.temperature=null")
-    metrics = tiny("Clockwork", *REPLAY, *tanh).iterate(1)
-    assert metrics["policy/temperature"] == pytest.approx(0.1)
+@pytest.mark.parametrize("squash", ["none", "clip", "clip_mass", "tanh"])
+def test_a_policy_whose_std_is_constant_has_no_temperature(squash: str) -> None:
+    words = (f"squash={squash}", "learner.temperature=null", "learner.lr=1e-9")
+    fixed = tiny("Clockwork", *REPLAY, *words, "variance=fixed").iterate(1)
+    assert fixed["policy/temperature"] == 0.0
+    learned = tiny("Clockwork", *REPLAY, *words, "variance=learned").iterate(1)
+    assert learned["policy/temperature"] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("limit", [0.01, None])

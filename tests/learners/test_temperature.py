@@ -95,7 +95,7 @@ def test_the_entropy_is_that_of_the_action_and_not_of_the_gaussian(
 
     monkeypatch.setattr(Temperature, "update", spying)
     run = tiny(
-        *CLOCK, "squash=tanh", "variance=fixed", f"variance.std={std}", "policy.hidden=[]",
+        *CLOCK, "squash=tanh", "variance=fixed", f"variance.initial_std={std}", "policy.hidden=[]",
         "learner.tune_temperature=true", f"learner.target_entropy={target}", "learner.lr=1e-4",
         "learner.minibatch_rows=512", "learner.action_samples=8",
     )  # fmt: skip
@@ -131,14 +131,16 @@ def test_it_is_tuned_where_training_changes_the_spread(words: tuple[str, ...], m
     [
         (("squash=tanh",), 0.1),
         (("squash=clip_mass",), 0.1),
-        (("squash=clip",), 0.0),
-        (("squash=none",), 0.0),
-        (("squash=none", "learner.tune_temperature=true"), 0.1),
-        (("squash=tanh", "variance=fixed"), 0.1),
+        (("squash=clip",), 0.1),
+        (("squash=none",), 0.1),
+        (("squash=tanh", "variance=fixed"), 0.0),
+        (("squash=clip_mass", "variance=fixed"), 0.0),
+        (("squash=tanh", "variance=fixed", "learner.tune_temperature=true"), 0.1),
+        (("squash=tanh", "variance=fixed", "learner.temperature=0.3"), 0.3),
         (("squash=none", "variance=fixed"), 0.0),
     ],
 )
-def test_an_entropy_without_an_upper_bound_is_not_paid_for(
+def test_a_temperature_is_tuned_where_training_can_change_the_std_and_else_0_for_every_squash(
     words: tuple[str, ...], alpha: float
 ) -> None:
     run = tiny(*CLOCK, "learner.lr=1e-9", *words)

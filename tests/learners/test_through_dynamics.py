@@ -121,6 +121,7 @@ def objective(
     """
     environment, begun = run.environment, episodes_of(run)
     noise, bias = noise_of(run, 7).double(), run.policy.mean.bias.detach().double()
+    half_range = run.policy.squash.half_range.double()
     total = 0.0
     for number in range(ENVS):
         (state, disturbances), time, discount = begun[number][0], 0, 1.0
@@ -128,7 +129,7 @@ def objective(
             if t % horizon == 0:
                 state, discount = starts.setdefault((number, t), state), 1.0
             shown = environment.observe(state[None])
-            action = shown @ weight.T + bias + 0.5 * noise[t, number]
+            action = half_range * (shown @ weight.T + bias + 0.5 * noise[t, number])
             following, reward = environment.step(state[None], action, disturbances[time][None])
             time += 1
             over, last = time == EPISODE, (t + 1) % horizon == 0 or t == 6
@@ -210,7 +211,8 @@ def test_the_same_seed_gives_the_same_bits(env: str) -> None:
 
 def test_the_cost_of_a_linear_system_falls() -> None:
     run = through("lqr", "env.num_envs=32", "env.horizon=20", "gamma=1", "learner.lr=0.03",
-                  "learner.lr_schedule=constant", "variance.std=0.1", whole=True)  # fmt: skip
+                  "learner.lr_schedule=constant", "variance.initial_std=0.1",
+                  whole=True)  # fmt: skip
     run.environment.max_episode_steps = 20
     system, covariance = run.environment, 0.01 * torch.eye(2, dtype=torch.float64)
 

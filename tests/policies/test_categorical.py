@@ -79,7 +79,7 @@ def test_score_function_gradient_is_the_exact_one_of_the_sum_over_actions(policy
     u = distribution.sample(_gumbel(policy, 200_000))
     batch = Batch(u, rewards[distribution.action(u)], distribution.log_prob(u).detach())
     for surrogate in ("plain", "ppo_clip"):
-        estimator = ScoreFunction("reward_to_go", "none", None, False, surrogate, None)
+        estimator = ScoreFunction("reward_to_go", "none", False, surrogate, None)
         total = estimator.at_taken_actions(distribution, batch).sum()
         (samples,) = torch.autograd.grad(total, leaves, retain_graph=True)
         assert in_se(samples, exact) < 4.5
@@ -92,7 +92,7 @@ def test_gradient_from_fresh_actions_is_the_exact_one(policy, in_se, baseline):
     logits = LOGITS.clone().requires_grad_()
     (exact,) = torch.autograd.grad(logits.softmax(-1) @ rewards, logits)
     leaves = LOGITS.repeat(60_000, 1).requires_grad_()
-    settings = ("action_value", baseline, None, None, None, None)
+    settings = ("action_value", baseline, None, None, None)
     estimator = ScoreFunction(*settings, offered=frozenset({"action_values"}), action_samples=3)
     surrogate = estimator.at_fresh_actions(
         Categorical(leaves), _gumbel(policy, 3, 60_000), lambda codes: codes @ rewards

@@ -63,15 +63,15 @@ def test_values_arrive_as_they_are_set(learned):
     [
         ({"initial_std": "abc"}, "variance.initial_std=abc: should be a valid number"),
         ({"initial_std": -1.0}, "variance.initial_std=-1.0: should be greater than 0"),
-        ({"initial_std": None}, "variance.initial_std=None: should be a valid number"),
+        ({"min_std": None}, "variance.min_std=None: should be a valid number"),
         ({"min_std": 0}, "variance.min_std=0: should be greater than 0"),
         ({"max_std": float("inf")}, "variance.max_std=inf: should be a finite number"),
         ({"max_std": float("nan")}, "variance.max_std=nan: should be"),
         ({"max_std": [1.0]}, "variance.max_std=[1.0]: should be a valid number"),
         ({"std_map": "log"}, "variance.std_map=log: should be 'exp' or 'softplus'"),
         ({"trunk": "both"}, "variance.trunk=both: should be 'shared' or 'separate'"),
-        ({"std": 0.5}, "variance.std is unknown: variance has initial_std, min_std, max_std, st"),
-        ({"initial_std": 5.0}, "variance.initial_std=5.0 must lie between variance.min_std=0.2"),
+        ({"std": 0.5}, "variance.std is unknown: variance has initial_std, initial_action_std, m"),
+        ({"initial_std": 5.0}, "variance.initial_std=5.0 must lie between variance.min_std=0.01"),
         ({"initial_std": [0.5] * 2}, "variance.initial_std has 2 entries and the action has 3"),
     ],
 )
@@ -106,7 +106,7 @@ def test_missing_setting_is_refused(load):
 def test_runtime_facts_cannot_be_set_in_the_settings(load):
     node = load("variance", "fixed") | {"shape": "anything"}
     message = _message(build, node, "variance", **RUNTIME)
-    assert message == "variance.shape is unknown: variance has std"
+    assert message == "variance.shape is unknown: variance has initial_std, initial_action_std"
 
 
 @pytest.mark.parametrize(
@@ -181,13 +181,17 @@ def test_settings_are_not_changed_by_building(load):
 @pytest.mark.parametrize(
     ("std", "message"),
     [
-        ([0.5, -1], "variance.std.1=-1: should be greater than 0"),
-        (True, "variance.std=True: should be a valid number"),
-        ("a\nb", "variance.std=a b: should be a valid number"),
+        ([0.5, -1], "variance.initial_std.1=-1: should be greater than 0"),
+        (True, "variance.initial_std=True: should be a valid number"),
+        ("a\nb", "variance.initial_std=a b: should be a valid number"),
     ],
 )
 def test_a_message_names_the_entry_and_stays_on_one_line(std: object, message: str) -> None:
-    node = {"_target_": "gausspg.policies.variance.fixed.Fixed", "std": std}
+    node = {
+        "_target_": "gausspg.policies.variance.fixed.Fixed",
+        "initial_std": std,
+        "initial_action_std": None,
+    }
     with pytest.raises(SettingsError) as caught:
         build(node, "variance", shape=Shape(3, 2, (4,), "tanh"))
     assert str(caught.value).startswith(message)

@@ -16,7 +16,10 @@ def config() -> dict[str, Any]:
     return {
         "seed": 0, "steps": 10, "gamma": 0.99, "device": "cpu", "threads": 1,
         "checkpoint_interval": 5, "jobs": None, "sweep_name": None,
-        "evaluation": {"interval": 5, "episodes": 1, "final_episodes": 2, "seed": 7},
+        "evaluation": {
+            "interval": 5, "episodes": 1, "final_episodes": 2, "solved": None,
+            "random_return": None, "reference_return": None,
+        },
         "tracking": {"uri": None, "experiment": "tests"},
         "video": {"frames": 0, "width": 10},
         **{axis: dict(NODE) for axis in ("env", "policy", "estimator", "learner")},
@@ -87,7 +90,7 @@ def test_an_unknown_key_is_refused(name: str) -> None:
         check(changed(name, 3))
 
 
-@pytest.mark.parametrize("name", ["steps", "env.id", "evaluation.seed"])
+@pytest.mark.parametrize("name", ["steps", "env.id", "evaluation.episodes"])
 def test_a_value_nobody_gave_is_asked_for(name: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} is missing: add {name}=VALUE$"):
         check(changed(name, "???"))

@@ -114,7 +114,7 @@ def test_cells_with_the_same_seed_see_the_same_environments_and_noise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = {
-        "fixed": ("variance=fixed", "variance.std=0.2"),
+        "fixed": ("variance=fixed", "variance.initial_std=0.2"),
         "learned": ("variance=learned", "squash=tanh"),
         "learned_global": ("variance=learned_global",),
     }
@@ -282,7 +282,8 @@ def test_the_best_policy_is_reported_as_it_evaluates(tmp_path: Path, seed: int) 
     evaluation = run.settings.evaluation
     for name, deterministic in (("deterministic", True), ("stochastic", False)):
         again = evaluate(
-            run.policy, run.environment, evaluation.seed + 1, evaluation.final_episodes,
+            run.policy, run.environment, run.streams.integer("final_evaluation"),
+            evaluation.final_episodes,
             deterministic,
         )  # fmt: skip
         expected = again.metrics(f"eval/best_{name}")

@@ -49,7 +49,7 @@ class Gradients(Diagnostics):
         self._action_samples = action_samples or 2
         self._estimators: dict[str, Estimator] = {
             _SCORE_FUNCTION: ScoreFunction(
-                "action_value", "leave_one_out", None, None, None, None,
+                "action_value", "leave_one_out", None, None, None,
                 offered=frozenset({"action_values"}), action_samples=self._action_samples,
             ),
             _REPARAMETERISED: Reparameterised("action_value", None),

@@ -24,6 +24,8 @@ class BaseEnvironment(ABC):
         normalise_observation: shift and scale observations by running statistics.
         normalise_reward: scale rewards by the running std of their discounted sum; training only.
         frame_skip: frames left out between two of the video.
+        clips_actions: it clips actions to their bounds itself, so that on policy `squash=none` and
+            `squash=clip` are one run.
         actions: what a policy has to know of the action space.
         observation_dim: length of an observation.
     """
@@ -34,6 +36,7 @@ class BaseEnvironment(ABC):
     normalise_observation: bool
     normalise_reward: bool
     frame_skip: int
+    clips_actions: bool = False
     actions: Actions
     observation_dim: int
 

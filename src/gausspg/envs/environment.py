@@ -26,6 +26,7 @@ class Environment(BaseEnvironment):
             not depend on what it was used for before. BipedalWalker needs it: it keeps one Box2D
             world, with all its contact caches, for life.
         frame_skip: frames left out between two of the video.
+        clips_actions: it clips actions to their bounds itself; see `BaseEnvironment`.
         kwargs: passed to `gymnasium.make`.
 
     Raises:
@@ -44,6 +45,7 @@ class Environment(BaseEnvironment):
         normalise_reward: bool,
         rebuild_at_reset: bool,
         frame_skip: Natural,
+        clips_actions: bool,
         kwargs: Mapping[str, Any],
     ) -> None:
         self.id = id
@@ -52,6 +54,7 @@ class Environment(BaseEnvironment):
         self.normalise_reward = normalise_reward
         self.rebuild_at_reset = rebuild_at_reset
         self.frame_skip = frame_skip
+        self.clips_actions = clips_actions
         self.kwargs = dict(kwargs)
         env = self.make()
         self.actions = describe_actions(env.action_space, id)

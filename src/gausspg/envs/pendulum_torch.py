@@ -37,6 +37,7 @@ class PendulumTorch(DifferentiableEnvironment):
 
     id = "pendulum_torch"
     terminates = False
+    clips_actions = True
 
     def __init__(
         self,

@@ -54,6 +54,7 @@ class Trajectories:
         ends: `[T, N]`, bool, the last step of an episode.
         valid: `[T, N]`, bool; other entries are to be ignored.
         gamma: discount per step.
+        gae_lambda: trace of generalised advantages.
     """
 
     rewards: Tensor
@@ -62,6 +63,7 @@ class Trajectories:
     ends: Tensor
     valid: Tensor
     gamma: float
+    gae_lambda: float
 
 
 class Estimator(ABC):

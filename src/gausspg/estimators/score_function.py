@@ -8,7 +8,7 @@ from torch import Tensor
 from gausspg.estimators.base import ActionValue, Batch, Estimator, Offer, Trajectories
 from gausspg.estimators.returns import generalised_advantage, reward_to_go, total_return
 from gausspg.policies.base import ActionDistribution
-from gausspg.ranges import Fraction, Positive
+from gausspg.ranges import Positive
 
 Weight = Literal["total_return", "reward_to_go", "gae", "action_value"]
 Baseline = Literal["none", "mean", "value", "leave_one_out"]
@@ -37,7 +37,6 @@ class ScoreFunction(Estimator):
             or the reward-to-go if `baseline` is another than its value function; else Q.
         baseline: subtracted from the weight: nothing, the batch's mean, the value function, or the
             mean of the other actions' Q. null: `leave_one_out` with Q, else `value`.
-        gae_lambda: of `weight=gae`; null there means 0.95.
         standardise: shift and scale the weights of a batch to mean 0 and std 1; null: yes, except
             with Q.
         surrogate: plain or clipped; null: clipped, except with Q.
@@ -53,7 +52,6 @@ class ScoreFunction(Estimator):
         self,
         weight: Weight | None,
         baseline: Baseline | None,
-        gae_lambda: Fraction | None,
         standardise: bool | None,
         surrogate: Surrogate | None,
         clip_ratio: Positive | None,
@@ -77,11 +75,10 @@ class ScoreFunction(Estimator):
         self._standardise = standardise if standardise is not None else not with_q
         self._clipped = (surrogate or ("plain" if with_q else "ppo_clip")) == "ppo_clip"
         self._refuse_what_does_not_fit(action_samples)
-        self._refuse_what_has_no_effect(gae_lambda, clip_ratio)
+        self._refuse_what_has_no_effect(clip_ratio)
         self.uses_value = self._baseline == "value"
         # Without a value nothing stands in for the rewards that a cut episode had yet to bring.
         self.whole_episodes = not with_q and (weight == "total_return" or not self.uses_value)
-        self._lambda = 0.95 if gae_lambda is None else gae_lambda
         self._clip_ratio = 0.2 if clip_ratio is None else clip_ratio
 
     def _refuse_what_does_not_fit(self, action_samples: int) -> None:
@@ -107,14 +104,7 @@ class ScoreFunction(Estimator):
                 ", which has one action in each state: set estimator.weight=action_value"
             )
 
-    def _refuse_what_has_no_effect(
-        self, gae_lambda: Fraction | None, clip_ratio: Positive | None
-    ) -> None:
-        if self._weight != "gae" and gae_lambda is not None:
-            raise ValueError(
-                f"estimator.gae_lambda={gae_lambda} has no effect with estimator.weight="
-                f"{self._weight}: leave it null or set estimator.weight=gae"
-            )
+    def _refuse_what_has_no_effect(self, clip_ratio: Positive | None) -> None:
         if not self._clipped and clip_ratio is not None:
             raise ValueError(
                 f"estimator.clip_ratio={clip_ratio} has no effect with estimator.surrogate=plain: "
@@ -147,7 +137,7 @@ class ScoreFunction(Estimator):
         following, ends = trajectories.next_values, trajectories.ends
         if self._weight == "gae":
             advantages = generalised_advantage(
-                rewards, values, following, ends, gamma, self._lambda
+                rewards, values, following, ends, gamma, trajectories.gae_lambda
             )
             return advantages, advantages + values
         to_go = reward_to_go(rewards, following, ends, gamma)

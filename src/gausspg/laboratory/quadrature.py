@@ -191,9 +191,9 @@ def _scores(point: _Point, z: Tensor) -> Tensor:
 
 def _given_the_action(point: _Point, z: Tensor, scores: Tensor) -> Tensor:
     """Average one-dimensional scores over what is clipped to the same bound."""
-    squash, u = point.distribution.squash, point.u(z)[:, 0]
+    u = point.u(z)[:, 0]
     averaged = scores.clone()
-    for clipped in (u <= squash.low, u >= squash.high):
+    for clipped in (u <= -1.0, u >= 1.0):
         mass = (point.weights * clipped).sum()
         if mass > 0:
             averaged[clipped] = (point.weights * clipped) @ scores / mass
@@ -257,7 +257,7 @@ def _nodes(problem: Integrand, distribution: SquashedNormal) -> tuple[Tensor, Te
     if problem.action_dim > 1:
         return _tensor_nodes(problem.action_dim)
     normal, squash = distribution.normal, distribution.squash
-    bounds = [float(b) for b in (squash.low[0], squash.high[0]) if math.isfinite(b)]
+    bounds = [-1.0, 1.0] if bool(squash.bounded[0]) else []
     jumps = [*problem.jumps()]
     # Where the squash maps to a jump; a place too many does no harm.
     latent = [*jumps, *(math.atanh(j) for j in jumps if abs(j) < 1.0), *bounds]

@@ -90,8 +90,7 @@ def effective(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_std(variance: Mapping[str, Any], std: float) -> Node:
-    scale = find(variance, "variance").scale_setting  # type: ignore[attr-defined]
-    return {**variance, scale: std}
+    return {**variance, "initial_std": std, "initial_action_std": None}
 
 
 def _with_baseline(node: Node, baseline: Baseline | None) -> Node:

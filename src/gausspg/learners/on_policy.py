@@ -28,7 +28,6 @@ from gausspg.learners.base import (
 from gausspg.learners.critics import OutputActivation
 from gausspg.learners.fitted_critic import FittedCritic, Kind
 from gausspg.learners.fresh_data import FreshData
-from gausspg.learners.gradient_noise import GradientNoise
 from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.through_dynamics import Window, as_rollout, unroll
 from gausspg.policies.base import ActionDistribution, Policy
@@ -60,8 +59,8 @@ class OnPolicy(Learner):
         entropy_coefficient: weight of the entropy of the density that the squash declares.
         target_kl: ends the epochs of a rollout early beyond 1.5 times this; null: never.
         critic: what the critic values; null: what the estimator needs.
-        critic_lambda: trace of the critic's targets where the estimator makes none; null there
-            means 0.95.
+        gae_lambda: trace of generalised advantages, and of the lambda-returns that a critic is
+            fitted to.
         critic_hidden: widths of the critic's hidden layers.
         critic_activation: of those.
         action_samples: K, with a critic of states and actions: fresh actions in each state, for
@@ -89,7 +88,7 @@ class OnPolicy(Learner):
         entropy_coefficient: NonNegative,
         target_kl: Positive | None,
         critic: Kind | None,
-        critic_lambda: Fraction | None,
+        gae_lambda: Fraction,
         critic_hidden: Sequence[Count],
         critic_activation: OutputActivation,
         action_samples: Count | None,
@@ -114,12 +113,10 @@ class OnPolicy(Learner):
         diagnostics.refuse_what_has_no_effect(self._evidence)
         self._diagnostics = diagnostics
         has_critic = self._evidence == "action_values" or self._estimator.uses_value
-        makes_targets = self._evidence == "trajectories" and has_critic
         refuse_what_has_no_effect(
             {
                 "critic": (critic, has_critic),
                 "critic_lr": (critic_lr, has_critic),
-                "critic_lambda": (critic_lambda, has_critic and not makes_targets),
                 "action_samples": (action_samples, self._evidence == "action_values"),
                 "target_kl": (target_kl, epochs > 1 and self._evidence != "dynamics"),
             }
@@ -129,7 +126,7 @@ class OnPolicy(Learner):
         self._lr_schedule: Schedule = lr_schedule
         self._max_grad_norm = max_grad_norm
         self._entropy_coefficient, self._target_kl = entropy_coefficient, target_kl
-        self._lambda = 0.95 if critic_lambda is None else critic_lambda
+        self._gae_lambda = gae_lambda
         self._policy = policy
         self._gamma, self._num_envs, self._streams, self._device = gamma, num_envs, streams, device
         self._scaler = RewardScaler(num_envs, gamma, scale_rewards)
@@ -241,10 +238,10 @@ class OnPolicy(Learner):
         rewards, valid = self._scaler.scale(rollout.rewards), rollout.valid
         if self._evidence == "trajectories":
             weights, targets = self._estimator.weights(
-                Trajectories(rewards, before, following, ends, valid, self._gamma)
+                Trajectories(rewards, before, following, ends, valid, self._gamma, self._gae_lambda)
             )
         else:
-            traces = (rewards, before, following, ends, self._gamma, self._lambda)
+            traces = (rewards, before, following, ends, self._gamma, self._gae_lambda)
             targets = generalised_advantage(*traces) + before
             weights = targets - before
         rows, latents = observations[valid.to(self._device)], rollout.latents[valid]
@@ -284,22 +281,17 @@ class OnPolicy(Learner):
         noise = self._streams.torch("update_noise", iteration)
         size = self._minibatch_rows or number
         measured: list[dict[str, float]] = []
-        gradients = GradientNoise()
         epochs = 0
         for _ in range(self._epochs):
             epochs += 1
             order = torch.randperm(number, generator=generator).to(self._device)
             shuffled = data.in_order(order) if size < number else data
-            measured += [
-                self._gradient_step(part, noise, gradients) for part in shuffled.slices(size)
-            ]
+            measured += [self._gradient_step(part, noise) for part in shuffled.slices(size)]
             if self._target_kl is not None and self._kl(data) > 1.5 * self._target_kl:
                 break
-        return mean_metrics(measured) | gradients.metrics() | {"train/epochs": float(epochs)}
+        return mean_metrics(measured) | {"train/epochs": float(epochs)}
 
-    def _gradient_step(
-        self, data: FreshData, noise: torch.Generator, gradients: GradientNoise
-    ) -> dict[str, float]:
+    def _gradient_step(self, data: FreshData, noise: torch.Generator) -> dict[str, float]:
         """One Adam step on a minibatch; returns gradient norms and the critic's loss."""
         self._optimiser.zero_grad(set_to_none=True)
         metrics: dict[str, float] = {}
@@ -310,7 +302,6 @@ class OnPolicy(Learner):
             if self._entropy_coefficient > 0.0:
                 loss = loss - self._entropy_coefficient * distribution.entropy().mean()
             loss.backward()
-            gradients.add([p.grad for p in self._policy.parameters() if p.grad is not None])
             norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
             metrics["gradient/policy_norm"] = norm
         if self._critic.exists:

@@ -27,7 +27,6 @@ from gausspg.learners.base import (
     set_lr,
 )
 from gausspg.learners.critics import ActionValue, OutputActivation
-from gausspg.learners.gradient_noise import GradientNoise
 from gausspg.learners.replay_buffer import ReplayBuffer, transitions
 from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.temperature import build_temperature
@@ -73,10 +72,10 @@ class Replay(Learner):
         max_grad_norm: the policy's and the critic's gradients are each scaled down to this norm;
             null: never.
         target_rate: share of the critic that its target takes over at each update.
-        temperature: alpha at the start, or for ever; null: 0.1 where training can change the
-            entropy and that has an upper bound (`tanh`, `clip_mass`), else 0.
-        tune_temperature: towards `target_entropy`; null: where training changes the spread of the
-            policy's samples and alpha is not 0, else alpha stays.
+        temperature: alpha at the start, or for ever; null: 0.1 where training can change the std
+            of u (or the probabilities of discrete actions), else 0.
+        tune_temperature: towards `target_entropy`; null: where training can change the same and
+            alpha is not 0, else alpha stays.
         target_entropy: of the density that the squash declares, nats; null: see
             `Policy.usual_target_entropy`.
         critic_hidden: widths of the critic's hidden layers.
@@ -187,7 +186,6 @@ class Replay(Learner):
         former = copy.deepcopy(self._policy)
         rollouts: list[Rollout] = []
         measured: list[dict[str, float]] = []
-        gradients = GradientNoise()
         for t in range(steps):
             rollouts.append(collect_steps(env, self._policy, noise[t : t + 1]))
             self._buffer.add(transitions(rollouts[-1]))
@@ -197,9 +195,9 @@ class Replay(Learner):
                 # The last updates of each kind stand for those since the last step of the
                 # environments, also as to what is not finite.
                 measure = left_over < self._policy_interval
-                metrics = self._update(minibatch, factor, gradients if measure else None)
+                metrics = self._update(minibatch, factor, measure)
                 measured += [metrics] if metrics else []
-        metrics = mean_metrics(measured) | gradients.metrics()
+        metrics = mean_metrics(measured)
         metrics |= self._policy_metrics(rollouts, former, noise)
         metrics |= self._diagnose(iteration)
         metrics |= {
@@ -249,13 +247,11 @@ class Replay(Learner):
             for i in range(due)
         ]  # fmt: skip
 
-    def _update(
-        self, data: _Minibatch, factor: float, gradients: GradientNoise | None
-    ) -> dict[str, float]:
-        """Improve critic and policy once; with `gradients`, measure it, which costs."""
-        metrics = self._critic_step(data, gradients is not None)
+    def _update(self, data: _Minibatch, factor: float, measure: bool) -> dict[str, float]:
+        """Improve critic and policy once; with `measure`, return metrics, which cost."""
+        metrics = self._critic_step(data, measure)
         if self._updates % self._policy_interval == 0:
-            metrics |= self._policy_step(data, factor, gradients)
+            metrics |= self._policy_step(data, factor, measure)
         with torch.no_grad():
             self._target.flat.lerp_(self._critic.flat, self._target_rate)
         self._updates += 1
@@ -281,9 +277,7 @@ class Replay(Learner):
             "gradient/critic_norm": norm,
         }
 
-    def _policy_step(
-        self, data: _Minibatch, factor: float, gradients: GradientNoise | None
-    ) -> dict[str, float]:
+    def _policy_step(self, data: _Minibatch, factor: float, measure: bool) -> dict[str, float]:
         distribution = self._policy(data.observations)
         surrogate = self._estimator.at_fresh_actions(
             distribution, data.noise, self.action_value(data.observations)
@@ -294,11 +288,9 @@ class Replay(Learner):
             loss = loss - self._temperature.value * entropy
             self._temperature.update(entropy, factor)
         set_gradients(self._policy_parameters, loss)
-        if gradients is not None:
-            gradients.add([p.grad for p in self._policy_parameters if p.grad is not None])
-        norm = self._clip(self._policy, "the policy", gradients is not None)
+        norm = self._clip(self._policy, "the policy", measure)
         self._policy_optimiser.step()
-        return {} if gradients is None else {"gradient/policy_norm": norm}
+        return {"gradient/policy_norm": norm} if measure else {}
 
     def _clip(self, module: nn.Module, name: str, measure: bool) -> float:
         if self._max_grad_norm is None and not measure:

@@ -80,9 +80,8 @@ def build_temperature(
             "entropy no training can change (a fixed variance, not squashed): leave them null"
         )
     if initial is None:
-        # An entropy without an upper bound is that of u: paid for, it drives u to where neither the
-        # environment nor the critic has been, and the gradient through a clip stays zero there.
-        initial = 0.1 if policy.trains_entropy and (policy.bounded_entropy or tune) else 0.0
+        # The same for every squash. With a constant std nothing would ever bring the weight down.
+        initial = 0.1 if policy.trains_spread or tune else 0.0
     if tune is None:
         tune = policy.trains_spread and initial > 0.0
     if not tune and target is not None:

@@ -68,8 +68,7 @@ class Policy(nn.Module, ABC):
     `variance` and `squash` if it has a use for them. `differentiable_samples` tells whether its
     distributions can `reparameterise`; `latent_dim` is the size of u and `code_dim` that of what
     they `encode`; `trains_spread` whether training changes how far samples scatter, and
-    `trains_entropy` whether it changes their entropy, be it through the mean alone, and
-    `bounded_entropy` whether that has an upper bound;
+    `trains_entropy` whether it changes their entropy, be it through the mean alone;
     `usual_target_entropy` is what a tuned temperature aims at unless told otherwise, in nats.
     """
 
@@ -81,7 +80,6 @@ class Policy(nn.Module, ABC):
     usual_target_entropy: float
     trains_spread: bool = True
     trains_entropy: bool = True
-    bounded_entropy: bool = True
 
     @abstractmethod
     def forward(self, observations: Tensor) -> ActionDistribution:

@@ -46,7 +46,7 @@ class SquashedNormal(ActionDistribution):
         return self.squash.action(u)
 
     def encode(self, u: Tensor) -> Tensor:
-        """See `ActionDistribution`: the action sent, bounded dimensions scaled to [-1, 1]."""
+        """See `ActionDistribution`: the action sent, in half-ranges from the centre."""
         return self.squash.scaled(u)
 
     def log_prob(self, u: Tensor) -> Tensor:
@@ -120,15 +120,14 @@ class GaussianPolicy(Policy):
         self.trunk = mlp(observation_dim, hidden, activation, generator)
         self.mean = linear(width(observation_dim, hidden), action_dim, mean_gain, generator)
         self.variance = variance(
-            shape=Shape(observation_dim, action_dim, tuple(hidden), activation)
+            shape=Shape(observation_dim, action_dim, tuple(hidden), activation, squash.latent_std)
         )
         self.squash = squash
         self.latent_dim = self.code_dim = action_dim
         # Haarnoja et al. 2018, arXiv:1812.05905, table 1, where actions lie in [-1, 1].
-        self.usual_target_entropy = -float(action_dim) + squash.log_scale
+        self.usual_target_entropy = -float(action_dim) + float(squash.log_half_range.sum())
         self.trains_spread = any(p.requires_grad for p in self.variance.parameters())
         self.trains_entropy = self.trains_spread or squash.entropy_depends_on_mean
-        self.bounded_entropy = squash.bounded_entropy
         self._refuse_what_does_not_fit()
 
     def _refuse_what_does_not_fit(self) -> None:

@@ -7,7 +7,8 @@ Both classes answer the same questions, so that nothing downstream asks which on
   reparameterised sample; detach it wherever a score function is taken);
 - `log_prob(u)`, `base_entropy()`: `[batch]`, in nats;
 - `condition_number()`: `[batch]`, of the covariance matrix;
-- `log_scale`: `[batch, action_dim]` or `[action_dim]`, what the bounds on the std act on.
+- `log_std`: `[batch, action_dim]` or `[action_dim]`, log of the marginal standard deviations, which
+  is what the bounds on the std act on, in every mode.
 """
 
 import math
@@ -23,12 +24,17 @@ class Normal(ABC):
     """A Gaussian over the latent u (contract in the module's docstring)."""
 
     mean: Tensor
-    log_scale: Tensor
+    log_std: Tensor
+
+    @property
+    def std(self) -> Tensor:
+        """Marginal standard deviations, `[batch, action_dim]`."""
+        return self.log_std.exp().expand_as(self.mean)
 
     @property
     @abstractmethod
-    def std(self) -> Tensor:
-        """Marginal standard deviations, `[batch, action_dim]`."""
+    def log_det_factor(self) -> Tensor:
+        """Log of the determinant of L, half that of the covariance's; `[batch]` or a scalar."""
 
     @property
     @abstractmethod
@@ -49,13 +55,13 @@ class Normal(ABC):
 
     def log_prob(self, u: Tensor) -> Tensor:
         """Log-density of u, `[batch]`, in nats."""
-        noise = self.whiten(u)
-        return -(0.5 * noise.square() + self.log_scale).sum(-1) - u.shape[-1] * _HALF_LOG_TWO_PI
+        squares = self.whiten(u).square().sum(-1)
+        return -0.5 * squares - self.log_det_factor - u.shape[-1] * _HALF_LOG_TWO_PI
 
     def base_entropy(self) -> Tensor:
         """Entropy of the Gaussian itself, `[batch]`, in nats: no squash is considered."""
-        per_dimension = (self.log_scale + (_HALF_LOG_TWO_PI + 0.5)).expand_as(self.mean)
-        return per_dimension.sum(-1)
+        entropy = self.log_det_factor + self.mean.shape[-1] * (_HALF_LOG_TWO_PI + 0.5)
+        return entropy.expand(self.mean.shape[:-1])
 
 
 class DiagonalNormal(Normal):
@@ -68,85 +74,102 @@ class DiagonalNormal(Normal):
 
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
         self.mean = mean
-        self.log_scale = log_std
+        self.log_std = log_std
 
     @property
-    def std(self) -> Tensor:
+    def log_det_factor(self) -> Tensor:
         """See `Normal`."""
-        return self.log_scale.exp().expand_as(self.mean)
+        return self.log_std.sum(-1)
 
     @property
     def scale_tril(self) -> Tensor:
         """See `Normal`."""
-        return torch.diag_embed(self.log_scale.exp())
+        return torch.diag_embed(self.log_std.exp())
 
     def transform(self, noise: Tensor) -> Tensor:
         """See `Normal`."""
-        return self.mean + self.log_scale.exp() * noise
+        return self.mean + self.log_std.exp() * noise
 
     def whiten(self, u: Tensor) -> Tensor:
         """See `Normal`."""
-        return (u - self.mean) * torch.exp(-self.log_scale)
+        return (u - self.mean) * torch.exp(-self.log_std)
 
     def condition_number(self) -> Tensor:
         """See `Normal`."""
-        spread = self.log_scale.amax(-1) - self.log_scale.amin(-1)
+        spread = self.log_std.amax(-1) - self.log_std.amin(-1)
         return torch.exp(2.0 * spread).expand(self.mean.shape[:-1])
 
     def log_prob_per_dimension(self, u: Tensor) -> Tensor:
         """Log-density of each dimension of u, `[batch, action_dim]`."""
-        return -0.5 * self.whiten(u).square() - self.log_scale - _HALF_LOG_TWO_PI
+        return -0.5 * self.whiten(u).square() - self.log_std - _HALF_LOG_TWO_PI
 
 
 class CholeskyNormal(Normal):
-    """Full covariance L L^T with L = diag(scale) (I + W), W strictly lower triangular.
+    """Full covariance L L^T with L = diag(std) R; the rows of R have unit length.
 
-    W holds the regression of each dimension on those before it, in units free of the scale; with
-    W = 0 this is `DiagonalNormal`. The density needs one triangular solve and no inverse.
+    R is the Cholesky factor of the correlation matrix, so `log_std` is the log of the marginal
+    stds whatever the correlations; with R = I this is `DiagonalNormal`. The density needs one
+    triangular solve and no inverse.
 
     Args:
         mean: `[batch, action_dim]`.
-        log_scale: `[batch, action_dim]` or `[action_dim]`, log of the diagonal of L.
-        below: `[batch, n (n - 1) / 2]` or `[n (n - 1) / 2]`, the entries of W, row by row.
+        log_std: `[batch, action_dim]` or `[action_dim]`.
+        factor: R, `[batch, n, n]` or `[n, n]`, lower triangular with a positive diagonal.
     """
 
-    def __init__(self, mean: Tensor, log_scale: Tensor, below: Tensor) -> None:
+    def __init__(self, mean: Tensor, log_std: Tensor, factor: Tensor) -> None:
         self.mean = mean
-        self.log_scale = log_scale
-        size = log_scale.shape[-1]
-        rows, columns = torch.tril_indices(size, size, offset=-1)
-        # A constant matrix scatters the entries: differentiable, batched and without indexing.
-        scatter = below.new_zeros(below.shape[-1], size * size)
-        scatter[torch.arange(len(rows)), rows * size + columns] = 1.0
-        strictly_lower = (below @ scatter).unflatten(-1, (size, size))
-        self._unit = strictly_lower + torch.eye(size, dtype=below.dtype, device=below.device)
+        self.log_std = log_std
+        self.factor = factor
+
+    @property
+    def log_det_factor(self) -> Tensor:
+        """See `Normal`."""
+        return self.log_std.sum(-1) + self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
     @property
     def scale_tril(self) -> Tensor:
         """See `Normal`."""
-        return self.log_scale.exp().unsqueeze(-1) * self._unit
-
-    @property
-    def std(self) -> Tensor:
-        """See `Normal`."""
-        return torch.linalg.vector_norm(self.scale_tril, dim=-1).expand_as(self.mean)
+        return self.log_std.exp().unsqueeze(-1) * self.factor
 
     def transform(self, noise: Tensor) -> Tensor:
         """See `Normal`."""
-        correlated = (self._unit @ noise.unsqueeze(-1)).squeeze(-1)
-        return self.mean + self.log_scale.exp() * correlated
+        correlated = (self.factor @ noise.unsqueeze(-1)).squeeze(-1)
+        return self.mean + self.log_std.exp() * correlated
 
     def whiten(self, u: Tensor) -> Tensor:
         """See `Normal`."""
-        scaled = (u - self.mean) * torch.exp(-self.log_scale)
-        if self._unit.dim() == 2:
-            return torch.linalg.solve_triangular(self._unit.mT, scaled, upper=True, left=False)
-        return torch.linalg.solve_triangular(
-            self._unit, scaled.unsqueeze(-1), upper=False, unitriangular=True
-        ).squeeze(-1)
+        standardised = (u - self.mean) * torch.exp(-self.log_std)
+        if self.factor.dim() == 2:
+            transposed = self.factor.mT
+            return torch.linalg.solve_triangular(transposed, standardised, upper=True, left=False)
+        columns = standardised.unsqueeze(-1)
+        return torch.linalg.solve_triangular(self.factor, columns, upper=False).squeeze(-1)
 
     def condition_number(self) -> Tensor:
         """See `Normal`."""
         singular = torch.linalg.svdvals(self.scale_tril)
         ratio: Tensor = singular[..., 0] / singular[..., -1]
         return ratio.square().expand(self.mean.shape[:-1])
+
+
+def unit_rows(below: Tensor, size: int) -> Tensor:
+    """Return the Cholesky factor of a correlation matrix from unbounded numbers.
+
+    R = D (I + W) with W strictly lower triangular and D the diagonal matrix that gives every row
+    unit length: every W is a correlation matrix of full rank, and W = 0 the identity.
+
+    Args:
+        below: `[..., n (n - 1) / 2]`, the entries of W, row by row.
+        size: n.
+
+    Returns:
+        R, `[..., n, n]`.
+    """
+    rows, columns = torch.tril_indices(size, size, offset=-1)
+    # A constant matrix scatters the entries: differentiable, batched and without indexing.
+    scatter = below.new_zeros(below.shape[-1], size * size)
+    scatter[torch.arange(len(rows)), rows * size + columns] = 1.0
+    strictly_lower = (below @ scatter).unflatten(-1, (size, size))
+    lower = strictly_lower + torch.eye(size, dtype=below.dtype, device=below.device)
+    return lower / torch.linalg.vector_norm(lower, dim=-1, keepdim=True)

@@ -75,7 +75,6 @@ def collect(config: Mapping[str, Any], command: str) -> dict[str, Any]:
         "dirty": present.dirty,
         "patch_sha256": hashlib.sha256(present.patch).hexdigest() if present.dirty else None,
         "seed": config["seed"],
-        "evaluation_seed": config["evaluation"]["seed"],
         "threads": config["threads"],
         "device": config["device"],
         "cpu": cpu(),

@@ -5,7 +5,7 @@
     <folder>/run.json        what a store is told of the run, its status, and when it ran
     <folder>/metrics.parquet one row per recorded value: line, step, time, metric, value
     <folder>/...             config.yaml, provenance.json, source.patch, result.json, final.pt,
-                             best.pt; of a sweep its plan and its table
+                             best.pt, episodes.csv; of a sweep its plan and its table
 
 The data sets of the analysis (`analysis/export.py`) are another thing: two frames, for figures.
 These are whole records, of which a store can be filled; the store then gives the same frames.
@@ -29,8 +29,8 @@ MANIFEST, RUN, METRICS = "manifest.json", "run.json", "metrics.parquet"
 CONFIG, PROVENANCE, PATCH = "config.yaml", "provenance.json", "source.patch"
 RESULT = "result.json"
 ARTIFACTS = (
-    CONFIG, PROVENANCE, PATCH, RESULT, trainer.FINAL, trainer.BEST, "plan.json", "summary.csv",
-    "summary.md",
+    CONFIG, PROVENANCE, PATCH, RESULT, trainer.FINAL, trainer.BEST, trainer.EPISODES, "plan.json",
+    "summary.csv", "summary.md",
 )  # fmt: skip
 TABLE = "summary.json"
 _FILES = (RUN, METRICS, *ARTIFACTS, TABLE)

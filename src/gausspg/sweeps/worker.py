@@ -106,7 +106,7 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         metrics = _train(parts.loop, parts.settings, recorder, report)
         result = reading.result_of(request.folder)
         recorder.text(shared.RESULT, json.dumps(result, indent=1) + "\n")
-        for name in (trainer.FINAL, trainer.BEST):
+        for name in (trainer.FINAL, trainer.BEST, trainer.EPISODES):
             recorder.artifact(request.folder / name)
         _animate(recorder, parts)
     return metrics
@@ -174,8 +174,8 @@ def _animate(recorder: Recorder, parts: Assembled) -> None:
     path = recorder.folder / "policy.gif"
     try:
         video.save_animation(
-            path, parts.policy, environment, settings.evaluation.seed, settings.video.frames,
-            settings.video.width,
+            path, parts.policy, environment, parts.streams.integer("evaluation"),
+            settings.video.frames, settings.video.width,
         )  # fmt: skip
     except Exception as error:
         # A machine that cannot draw must not cost a training; the run says that it has no picture.

@@ -26,6 +26,7 @@ class Assembled:
     environment: BaseEnvironment
     policy: Policy
     learner: Learner
+    streams: Streams
     loop: Trainer
 
 
@@ -53,4 +54,4 @@ def assemble(config: Mapping[str, Any], folder: Path, identity: str) -> Assemble
     policy = factory.build_policy(spec, streams).to(device)
     learner = factory.build_learner(settings, environment, policy, streams, device)
     loop = Trainer(settings, environment, policy, spec, learner, streams, folder, identity)
-    return Assembled(settings, environment, policy, learner, loop)
+    return Assembled(settings, environment, policy, learner, streams, loop)

@@ -32,6 +32,21 @@ def save(path: Path, content: dict[str, Any], keep_previous: bool = False) -> No
         raise OSError(f"{path} could not be written: {error}; free some space") from error
 
 
+def save_text(path: Path, text: str) -> None:
+    """Write a text file in one step: whoever finds it finds all of it.
+
+    Raises:
+        OSError: the file could not be written; the half-written one is removed.
+    """
+    temporary = path.with_suffix(path.suffix + ".partial")
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: {error}; free some space") from error
+
+
 def previous(path: Path) -> Path:
     """Return where `save` keeps the file before."""
     return path.with_suffix(f".previous{path.suffix}")

@@ -97,8 +97,8 @@ def build_policy(spec: PolicySpec, streams: Streams) -> Policy:
         generator = streams.torch("initialisation_variance")
         parts["variance"] = partial(build, spec["variance"], "variance", generator=generator)
     if spec["squash"] is not None and isinstance(actions, BoxActions):
-        low, high = torch.tensor(actions.low), torch.tensor(actions.high)
-        parts["squash"] = build(spec["squash"], "squash", low=low, high=high)
+        bounds = torch.tensor([actions.low, actions.high], dtype=torch.float64)
+        parts["squash"] = build(spec["squash"], "squash", low=bounds[0], high=bounds[1])
     policy: Policy = build(spec["policy"], "policy", **parts)
     return policy
 

@@ -38,8 +38,9 @@ class EvaluationSettings(Strict):
     interval: Count
     episodes: Count
     final_episodes: Count
-    solved: float | None = None  # Runs recorded before it was a setting lack it.
-    seed: Natural
+    solved: float | None
+    random_return: float | None
+    reference_return: float | None
 
 
 class TrackingSettings(Strict):
@@ -77,7 +78,7 @@ class Settings(Strict):
     learner: Node
     variance: Node | None = None
     squash: Node | None = None
-    diagnostics: Node | None = None  # Runs recorded before it was an axis lack it.
+    diagnostics: Node | None = None
 
 
 def check(config: Mapping[str, Any]) -> Settings:

@@ -6,6 +6,8 @@ checkpoint cannot hold. The checkpoint interval is thereby part of what identifi
 """
 
 import copy
+import csv
+import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import numpy as np
 
 from gausspg.envs.base import BaseEnvironment
 from gausspg.envs.batch import NonFiniteError
-from gausspg.envs.evaluation import evaluate
+from gausspg.envs.evaluation import Evaluation, evaluate
 from gausspg.learners.base import Iteration, Learner
 from gausspg.policies.base import Policy
 from gausspg.streams import Streams
@@ -25,6 +27,7 @@ from gausspg.training.settings import Settings
 Metrics = dict[str, float]
 
 CHECKPOINT, BEST, FINAL = "checkpoint.pt", "best.pt", "final.pt"
+EPISODES = "episodes.csv"
 
 
 class Trainer:
@@ -37,8 +40,8 @@ class Trainer:
         spec: saved with the policy, see `gausspg.training.factory.policy_spec`.
         learner: does the learning.
         streams: the run's randomness.
-        folder: of the run; receives `checkpoint.pt` (and the one before it), `best.pt` and
-            `final.pt`.
+        folder: of the run; receives `checkpoint.pt` (and the one before it), `best.pt`,
+            `final.pt` and `episodes.csv`, the episodes of the evaluation at the end.
         identity: of the run, kept in its checkpoints.
     """
 
@@ -116,6 +119,7 @@ class Trainer:
             ) from error
 
     def _run(self) -> Iterator[tuple[int, Metrics]]:
+        wall, processor = time.perf_counter(), time.process_time()
         if not self._resumed:
             self._save_checkpoint()
         while self.step < self._settings.steps:
@@ -123,7 +127,11 @@ class Trainer:
             self._segment += 1
             self._save_checkpoint()
         self._save_policy(FINAL)
-        yield self.step, self._evaluate_at_the_end()
+        metrics = self._evaluate_at_the_end()
+        # Of this process: a run that was continued counts from there.
+        metrics["time/wall_seconds"] = time.perf_counter() - wall
+        metrics["time/cpu_seconds"] = time.process_time() - processor
+        yield self.step, metrics
 
     def _evaluate_at_the_end(self) -> Metrics:
         """Evaluate the final policy, and the best one by the evaluations so far.
@@ -133,23 +141,45 @@ class Trainer:
         """
         best_before = self._best
         metrics = self._evaluate_and_keep_best()
-        number, fresh = self._settings.evaluation.final_episodes, self._settings.evaluation.seed + 1
-        final = self._evaluate(self._policy, number, fresh, "final_")
+        number = self._settings.evaluation.final_episodes
+        evaluated = {"final": self._evaluate(self._policy, number, "final_evaluation")}
         if self._best > best_before:
             # The last policy is the best, and an evaluation is a pure function: the same numbers.
-            same = {name.replace("/final_", "/best_"): value for name, value in final.items()}
-            return metrics | final | same
-        best = copy.deepcopy(self._policy)
-        best.load_state_dict(checkpoints.load(self._folder / BEST)["state_dict"])
-        return metrics | final | self._evaluate(best, number, fresh, "best_")
+            evaluated["best"] = evaluated["final"]
+        else:
+            best = copy.deepcopy(self._policy)
+            best.load_state_dict(checkpoints.load(self._folder / BEST)["state_dict"])
+            evaluated["best"] = self._evaluate(best, number, "final_evaluation")
+        checkpoints.save_text(self._folder / EPISODES, _episodes(evaluated))
+        for policy, kinds in evaluated.items():
+            metrics |= self._metrics(kinds, f"{policy}_")
+        return metrics
 
     def _evaluate_and_keep_best(self) -> Metrics:
-        evaluation = self._settings.evaluation
-        metrics = self._evaluate(self._policy, evaluation.episodes, evaluation.seed, "")
+        found = self._evaluate(self._policy, self._settings.evaluation.episodes, "evaluation")
+        metrics = self._metrics(found, "")
         score = metrics["eval/deterministic_return_mean"]
         if score > self._best:
             self._best = score
             self._save_policy(BEST)
+        return metrics
+
+    def _evaluate(self, policy: Policy, episodes: int, stream: str) -> dict[str, Evaluation]:
+        """Evaluate without and with noise, on episodes that the run's seed alone decides.
+
+        Cells of a sweep share them seed by seed, so pairs cancel; another training seed sees other
+        episodes, so an interval over seeds holds the spread of where an episode starts.
+        """
+        seed = self._streams.integer(stream)
+        return {
+            name: evaluate(policy, self._environment, seed, episodes, name == "deterministic")
+            for name in ("deterministic", "stochastic")
+        }
+
+    def _metrics(self, evaluated: dict[str, Evaluation], prefix: str) -> Metrics:
+        metrics: Metrics = {}
+        for name, result in evaluated.items():
+            metrics |= result.metrics(f"eval/{prefix}{name}", self._settings.evaluation.solved)
         return metrics
 
     def _run_segment(self) -> Iterator[tuple[int, Metrics]]:
@@ -178,13 +208,6 @@ class Trainer:
                     metrics |= self._evaluate_and_keep_best()
                 yield self.step, metrics
 
-    def _evaluate(self, policy: Policy, episodes: int, seed: int, prefix: str) -> Metrics:
-        metrics: Metrics = {}
-        for name, deterministic in (("deterministic", True), ("stochastic", False)):
-            result = evaluate(policy, self._environment, seed, episodes, deterministic)
-            metrics |= result.metrics(f"eval/{prefix}{name}", self._settings.evaluation.solved)
-        return metrics
-
     def _save_policy(self, name: str) -> None:
         checkpoints.save_policy(self._folder / name, self._policy, self._spec)
 
@@ -204,6 +227,18 @@ class Trainer:
             keep_previous=True,
         )
         self._saved_at = self.step
+
+
+def _episodes(evaluated: dict[str, dict[str, Evaluation]]) -> str:
+    """Return the evaluation at the end as a table, one line per episode."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("policy", "noise", "episode", "return", "length"))
+    for policy, kinds in evaluated.items():
+        for noise, result in kinds.items():
+            pairs = zip(result.returns.tolist(), result.lengths.tolist(), strict=True)
+            table.writerows((policy, noise, k, *pair) for k, pair in enumerate(pairs))
+    return text.getvalue()
 
 
 def _crosses(step: int, taken: int, interval: int) -> bool:

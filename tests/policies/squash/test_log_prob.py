@@ -16,8 +16,7 @@ from torch.distributions import (
 from torch.distributions import Normal as Peer
 from torch.testing import assert_close
 
-from gausspg.policies.normal import CholeskyNormal, DiagonalNormal
-from gausspg.training.build import SettingsError
+from gausspg.policies.normal import CholeskyNormal, DiagonalNormal, unit_rows
 
 LOW, HIGH = -0.5, 2.0
 GAUSSIANS = [(0.3, 0.5), (-1.0, 1.5), (2.5, 0.3), (0.0, 4.0)]
@@ -81,7 +80,8 @@ def test_tanh_log_prob_is_the_gaussians_less_the_autodiff_jacobian(make_squash):
     squash = make_squash("tanh", LOW, HIGH, dims=3)
     rng = torch.Generator().manual_seed(0)
     mean, log_scale, u = torch.randn(3, 20, 3, generator=rng, dtype=torch.float64)
-    normal = CholeskyNormal(mean, log_scale, torch.tensor([0.5, -1.0, 0.3]).double())
+    factor = unit_rows(torch.tensor([0.5, -1.0, 0.3]).double(), 3)
+    normal = CholeskyNormal(mean, log_scale, factor)
     jacobian = torch.func.vmap(torch.func.jacrev(squash.action))(u)
     expected = normal.log_prob(u) - torch.linalg.slogdet(jacobian).logabsdet
     assert_close(squash.log_prob(normal, u), expected)
@@ -112,7 +112,9 @@ def test_tanh_is_torchs_transformed_distribution(make_squash, full):
     rng = torch.Generator().manual_seed(0)
     mean, log_scale, u = torch.randn(3, 50, 3, generator=rng, dtype=torch.float64)
     if full:
-        normal = CholeskyNormal(mean, log_scale, torch.tensor([0.5, -1.0, 0.3]).double())
+        normal = CholeskyNormal(
+            mean, log_scale, unit_rows(torch.tensor([0.5, -1.0, 0.3]).double(), 3)
+        )
         base = MultivariateNormal(mean, scale_tril=normal.scale_tril)
     else:
         normal = DiagonalNormal(mean, log_scale)
@@ -138,31 +140,34 @@ def test_tanh_density_of_the_action_integrates_to_one(make_squash, mean, std):
 def test_clip_mass_density_and_point_masses_add_up_to_one(make_squash, mean, std):
     squash = make_squash("clip_mass", LOW, HIGH)
 
-    def density(u):
-        u = _column(u)
+    def density(action):
+        u = _column((action - 0.75) / 1.25)
         return squash.log_prob(_normal(torch.full_like(u, mean), std), u).exp().numpy()
 
     inside = sum(
         integrate.fixed_quad(density, low, low + 0.25, n=40)[0]
         for low in np.arange(LOW, HIGH, 0.25)
     )
-    at_low, at_high = density([LOW, HIGH])
-    assert at_low == pytest.approx(stats.norm.cdf(LOW, mean, std), rel=1e-9)
-    assert at_high == pytest.approx(stats.norm.sf(HIGH, mean, std), rel=1e-9)
+    at_low, at_high = density(np.array([LOW, HIGH]))
+    assert at_low == pytest.approx(stats.norm.cdf(LOW, 0.75 + 1.25 * mean, 1.25 * std), rel=1e-9)
+    assert at_high == pytest.approx(stats.norm.sf(HIGH, 0.75 + 1.25 * mean, 1.25 * std), rel=1e-9)
     assert inside + at_low + at_high == pytest.approx(1.0, abs=1e-9)
 
 
-def test_clip_mass_is_the_gaussian_strictly_between_the_bounds(make_squash):
-    u = _column([-0.499, 0.0, 1.0, 1.999])
+def test_clip_mass_is_the_gaussian_of_the_action_strictly_between_the_bounds(make_squash):
+    squash, u = make_squash("clip_mass", LOW, HIGH), _column([-0.999, 0.0, 0.5, 0.999])
     normal = _normal(torch.full_like(u, 0.4), 0.7)
-    assert_close(make_squash("clip_mass", LOW, HIGH).log_prob(normal, u), normal.log_prob(u))
+    peer = stats.norm(0.75 + 1.25 * 0.4, 1.25 * 0.7)
+    expected = torch.from_numpy(peer.logpdf(squash.action(u).squeeze(-1).numpy()))
+    assert_close(squash.log_prob(normal, u), expected)
 
 
 def test_clip_mass_depends_on_the_clipped_action_only(make_squash):
     squash = make_squash("clip_mass", LOW, HIGH)
-    u = _column([-30.0, -1.0, -0.5, 2.0, 2.1, 30.0])
+    u = _column([-30.0, -1.3, -1.0, 1.0, 1.1, 30.0])
     log_prob = squash.log_prob(_normal(torch.zeros_like(u), 0.7), u)
-    assert_close(log_prob, squash.log_prob(_normal(torch.zeros_like(u), 0.7), squash.action(u)))
+    clipped = squash.log_prob(_normal(torch.zeros_like(u), 0.7), squash.scaled(u))
+    assert_close(log_prob, clipped)
 
 
 def test_clip_mass_adds_up_over_dimensions(make_squash):
@@ -197,7 +202,7 @@ def test_clip_mass_is_right_and_differentiable_far_in_the_tails(make_squash):
 
 
 def test_clip_mass_refuses_a_full_covariance_when_called_directly(make_squash):
-    normal = CholeskyNormal(torch.zeros(1, 2), torch.zeros(2), torch.zeros(1))
+    normal = CholeskyNormal(torch.zeros(1, 2), torch.zeros(2), torch.eye(2))
     with pytest.raises(TypeError, match="independent"):
         make_squash("clip_mass", dims=2).log_prob(normal, torch.zeros(1, 2))
 
@@ -206,8 +211,8 @@ def test_clip_mass_refuses_a_full_covariance_when_called_directly(make_squash):
 def test_clip_mass_score_is_the_conditional_mean_of_the_gaussian_score(make_squash, mean, std):
     squash = make_squash("clip_mass", LOW, HIGH)
     plain = make_squash("clip", LOW, HIGH)
-    at_low, at_high = _scores(squash, mean, std, np.array([LOW, HIGH])).T
-    tails = ((mean - 10.0 * std, LOW, at_low), (HIGH, mean + 10.0 * std, at_high))
+    at_low, at_high = _scores(squash, mean, std, np.array([-1.0, 1.0])).T
+    tails = ((mean - 10.0 * std, -1.0, at_low), (1.0, mean + 10.0 * std, at_high))
     for low, high, got in tails:
         if high <= low:  # ten standard deviations do not reach this tail
             continue
@@ -219,7 +224,7 @@ def test_clip_mass_score_is_the_conditional_mean_of_the_gaussian_score(make_squa
             for a, b in pairwise(edges)
         )
         mass = stats.norm.cdf(high, mean, std) - stats.norm.cdf(low, mean, std)
-        np.testing.assert_allclose(got, weighted / mass, rtol=1e-6)
+        np.testing.assert_allclose(got, weighted / mass, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize(("mean", "std"), GAUSSIANS)
@@ -227,14 +232,14 @@ def test_every_declared_density_has_a_score_of_mean_zero(
     make_squash, gaussian_mean, squash_word, mean, std
 ):
     squash = make_squash(squash_word, LOW, HIGH)
-    mean_score = gaussian_mean(lambda u: _scores(squash, mean, std, u), mean, std, (LOW, HIGH))
+    mean_score = gaussian_mean(lambda u: _scores(squash, mean, std, u), mean, std, (-1.0, 1.0))
     np.testing.assert_allclose(mean_score, 0.0, atol=1e-9)
 
 
 def test_gaussian_score_at_the_clipped_action_has_another_mean(make_squash, gaussian_mean):
     plain = make_squash("clip", LOW, HIGH)
     biased = gaussian_mean(
-        lambda u: _scores(plain, 0.3, 1.0, u.clip(LOW, HIGH)), 0.3, 1.0, (LOW, HIGH)
+        lambda u: _scores(plain, 0.5, 1.0, u.clip(-1.0, 1.0)), 0.5, 1.0, (-1.0, 1.0)
     )
     assert abs(biased[0]) > 0.1
 
@@ -251,23 +256,6 @@ def test_clip_declares_the_density_of_none(make_squash):
 def test_tanh_action_spans_its_bounds(make_squash):
     action = make_squash("tanh", LOW, HIGH).action(_column([-50.0, 0.0, 0.5, 50.0]))
     assert_close(action, _column([LOW, 0.75, 0.75 + 1.25 * np.tanh(0.5), HIGH]))
-
-
-def test_infinite_bounds_are_refused_exactly_where_bounds_are_needed(make_squash, squash_word):
-    squash = make_squash(squash_word)
-    if not squash.needs_bounds:
-        action = make_squash(squash_word, -np.inf, np.inf).action(_column([5.0]))
-        assert action.item() == 5.0
-        return
-    for low, high in ((-np.inf, np.inf), (0.0, np.inf), (-np.inf, 0.0)):
-        with pytest.raises(SettingsError, match=f"squash={squash_word} needs finite action bounds"):
-            make_squash(squash_word, low, high)
-
-
-def test_only_none_does_without_bounds(make_squash, squash_word):
-    known = {"none": False, "clip": True, "clip_mass": True, "tanh": True}
-    needed = make_squash(squash_word).needs_bounds
-    assert needed == known.get(squash_word, needed)
 
 
 def test_clip_share_and_saturation_count_entries(make_squash):

@@ -65,10 +65,10 @@ class MeasureValued(LaboratoryEstimator):
         rayleigh = torch.sqrt(-2.0 * torch.special.log_ndtr(radius))
         of_mean = (values(rayleigh) - values(-rayleigh)) / (std * math.sqrt(2.0 * math.pi))
         total = (of_mean * normal.mean).sum(-1)
-        if normal.log_scale.requires_grad:
+        if normal.log_std.requires_grad:
             length = torch.sqrt(first.square() + second.square() + third.square())
             maxwell = torch.copysign(length, first)
             inner = maxwell * torch.special.ndtr(uniform)
             # dE f / d log std is std times that in std.
-            total = total + ((values(maxwell) - values(inner)) * normal.log_scale).sum(-1)
+            total = total + ((values(maxwell) - values(inner)) * normal.log_std).sum(-1)
         return total.mean(0)

@@ -24,7 +24,7 @@ class Mixture(LaboratoryEstimator):
         super().__init__(offered=offered)
         self._score_function = ScoreFunction(
             "action_value", "none" if action_samples < 2 else "leave_one_out",
-            None, None, None, None, offered=offered, action_samples=action_samples,
+            None, None, None, offered=offered, action_samples=action_samples,
         )  # fmt: skip
         self._reparameterised = Reparameterised("action_value", None, offered=offered)
 

@@ -60,7 +60,7 @@ def _divergence(distribution: SquashedNormal) -> Tensor:
     normal = distribution.normal
     size = normal.mean.shape[-1]
     squares = (normal.mean.square() + normal.std.square()).sum(-1)
-    return 0.5 * (squares - size) - normal.log_scale.expand_as(normal.mean).sum(-1)
+    return 0.5 * (squares - size) - normal.log_det_factor
 
 
 @lru_cache

@@ -127,5 +127,5 @@ class LinearQuadratic(Problem):
     def _weights(estimator: Estimator, rewards: Tensor, ends: Tensor) -> Tensor:
         nothing = torch.zeros_like(rewards)
         valid = torch.ones_like(ends)
-        trajectories = Trajectories(rewards, nothing, nothing, ends, valid, gamma=1.0)
+        trajectories = Trajectories(rewards, nothing, nothing, ends, valid, 1.0, 1.0)
         return estimator.weights(trajectories)[0]

@@ -131,7 +131,7 @@ class RecordedPolicy(Problem):
         generator = torch.Generator().manual_seed(1)
         if self._reference == "monte_carlo":
             estimator: Estimator = ScoreFunction(
-                "reward_to_go", "none", None, False, "plain", None,
+                "reward_to_go", "none", False, "plain", None,
                 offered=frozenset({"trajectories"}),
             )  # fmt: skip
             for begin in range(0, self._estimates, _EPISODES):
@@ -173,7 +173,7 @@ class RecordedPolicy(Problem):
         observations, latents, rewards, ends, valid = draws
         nothing = torch.zeros_like(rewards)
         weights = estimator.weights(
-            Trajectories(rewards, nothing, nothing, ends, valid, self._run.gamma)
+            Trajectories(rewards, nothing, nothing, ends, valid, self._run.gamma, 1.0)
         )[0]
         weights = torch.ones_like(weights) if of_one else weights - shift
         distribution = forward(observations.flatten(0, 1))

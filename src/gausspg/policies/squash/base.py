@@ -1,7 +1,10 @@
 """What every squash shares: how the latent u becomes the action, and the density that declares.
 
-A squash is handed u and the Gaussian u came from. Densities are always computed from u; no squash
-is ever inverted. A new squash is one file with one class and one YAML in `conf/squash/`.
+u is in half-ranges of the action, for every squash: on a dimension with two finite bounds the
+action is a = centre + half_range g(u), on one without bounds a = u. A squash is the elementwise map
+g and the density it declares, which is that of the action in the environment's own units. It is
+handed u and the Gaussian u came from; no squash is ever inverted. A new squash is one file with one
+class and one YAML in `conf/squash/`.
 """
 
 from abc import ABC, abstractmethod
@@ -11,57 +14,61 @@ from torch import Tensor, nn
 
 from gausspg.policies.normal import Normal
 
+# Nodes of the trapezoidal rule for the std of the action; g may have a kink, which costs the rule
+# an error of the square of their distance. None lies at 0, which a wide Gaussian almost never is.
+_NODES, _REACH = 16_000, 8.0
+
 
 class Squash(nn.Module, ABC):
     """A map u -> action with the density it declares.
 
     Class attributes say what it needs; refusals ask these and never a name:
-    `needs_independent`: only defined for independent latent dimensions; `needs_bounds`: every
-    action dimension must have finite bounds; `entropy_depends_on_mean`: so does the entropy of the
-    density that is declared; `bounded_entropy`: it has an upper bound, whatever the Gaussian.
+    `needs_independent`: only defined for independent latent dimensions; `bounds_actions`: |g| <= 1,
+    so that there must be something to bound; `entropy_depends_on_mean`: so does the entropy of the
+    density that is declared.
 
     Args:
-        low: `[action_dim]`, lower bounds of the action, may be -inf.
-        high: `[action_dim]`, upper bounds, may be inf.
+        low: `[action_dim]`, float64, lower bounds of the action, may be -inf.
+        high: `[action_dim]`, float64, upper bounds, may be inf.
 
     Raises:
-        ValueError: bounds are needed and missing.
+        ValueError: bounds that are NaN or reversed; or a squash that bounds, and no dimension with
+            two finite bounds, or one with a single finite bound.
     """
 
     needs_independent: bool = False
-    needs_bounds: bool = False
+    bounds_actions: bool = True
     entropy_depends_on_mean: bool = True
-    bounded_entropy: bool = True
     low: Tensor
     high: Tensor
+    centre: Tensor
+    half_range: Tensor
+    _unit: Tensor
+    bounded: Tensor
 
     def __init__(self, *, low: Tensor, high: Tensor) -> None:
         super().__init__()
-        # The difference too: bounds of +-3e38 mean "unbounded" and overflow here.
-        bounded = torch.isfinite(low) & torch.isfinite(high) & torch.isfinite(high - low)
-        if self.needs_bounds and not bounded.all():
-            word = type(self).__module__.rpartition(".")[2]
-            raise ValueError(
-                f"squash={word} needs finite action bounds and the "
-                f"environment's are {low.tolist()} to {high.tolist()}: use squash=none"
-            )
-        self.register_buffer("low", low.float())
-        self.register_buffer("high", high.float())
-        # An unbounded dimension is never saturated.
-        centre = torch.where(bounded, (low + high) / 2, torch.zeros_like(low))
-        half_range = torch.where(bounded, (high - low) / 2, torch.full_like(low, torch.inf))
-        self.register_buffer("centre", centre.float())
+        _refuse_bounds_that_are_none(low, high)
+        # Bounds of +-3e38 mean "unbounded"; their difference is infinite in float32.
+        bounded = torch.isfinite(low) & torch.isfinite(high) & torch.isfinite((high - low).float())
+        if self.bounds_actions:
+            self._refuse_what_it_cannot_bound(low, high, bounded)
+        half_range = torch.where(bounded, (high - low) / 2, 1.0)
+        self.register_buffer("bounded", bounded)
+        self._all_bounded = bool(bounded.all())
+        self.register_buffer("centre", torch.where(bounded, (low + high) / 2, 0.0).float())
         self.register_buffer("half_range", half_range.float())
-        unit = half_range.masked_fill(~bounded, 1.0).float()
-        self.register_buffer("unit", unit, persistent=False)
-
-    centre: Tensor
-    half_range: Tensor
-    unit: Tensor
+        # Where the bounds coincide there is one action, and the density is that of g(u).
+        unit = torch.where(half_range > 0.0, half_range, 1.0).float()
+        self.register_buffer("_unit", unit, persistent=False)
+        # Rounded inwards: 0.1 as a float32 lies outside a Box of float64 that ends at 0.1.
+        inside_low, inside_high = _least_float32(low), -_least_float32(-high)
+        self.register_buffer("low", torch.where(bounded, inside_low, -torch.inf).float())
+        self.register_buffer("high", torch.where(bounded, inside_high, torch.inf).float())
 
     @abstractmethod
-    def action(self, u: Tensor) -> Tensor:
-        """Map u to the action sent to the environment, both `[batch, action_dim]`."""
+    def bounded_part(self, u: Tensor) -> Tensor:
+        """Return g(u) as if every dimension were bounded, `[..., action_dim]`, elementwise."""
 
     @abstractmethod
     def log_prob(self, normal: Normal, u: Tensor) -> Tensor:
@@ -75,7 +82,7 @@ class Squash(nn.Module, ABC):
         """Entropy of the declared density, `[batch]`, in nats; differentiable in `normal`."""
 
     def entropy_estimate(self, normal: Normal, noise: Tensor) -> Tensor:
-        """Unbiased differentiable estimate of `entropy`, `[batch]`, for squashes where it is dear.
+        """Unbiased differentiable estimate of `entropy`, `[batch]`, where `entropy` is costly.
 
         Args:
             normal: the Gaussian of u.
@@ -84,14 +91,58 @@ class Squash(nn.Module, ABC):
         del noise
         return self.entropy(normal)
 
-    @property
-    def log_scale(self) -> float:
-        """Sum over the bounded dimensions of the log of half their range."""
-        return float(self.unit.log().sum())
-
     def scaled(self, u: Tensor) -> Tensor:
-        """Map u to the action with bounded dimensions scaled to [-1, 1], `[..., action_dim]`."""
-        return (self.action(u) - self.centre) / self.unit
+        """Map u to the action in half-ranges from the centre, `[..., action_dim]`."""
+        return self.where_bounded(self.bounded_part(u), u)
+
+    def action(self, u: Tensor) -> Tensor:
+        """Map u to the action sent to the environment, both `[batch, action_dim]`.
+
+        With a squash that bounds, no action leaves its Box, in the Box's own precision.
+        """
+        action = self.centre + self.half_range * self.scaled(u)
+        return action.clamp(self.low, self.high) if self.bounds_actions else action
+
+    @property
+    def log_half_range(self) -> Tensor:
+        """Log of the half-range of each dimension, 0 for one without bounds, `[action_dim]`."""
+        return self._unit.log()
+
+    def where_bounded(self, values: Tensor, otherwise: Tensor) -> Tensor:
+        """Take `values` in bounded dimensions, else `otherwise`; all `[..., action_dim]`."""
+        return values if self._all_bounded else torch.where(self.bounded, values, otherwise)
+
+    def latent_std(self, action_std: Tensor) -> Tensor:
+        """Return the std of u at which the action has this one, where the mean of u is 0.
+
+        Args:
+            action_std: `[action_dim]`, in half-ranges.
+
+        Raises:
+            ValueError: no std of u gives it; an action within its bounds has a std below 1.
+        """
+        # Where the action is u itself, the stds are one.
+        lowest, highest = action_std.double(), torch.full_like(action_std.double(), 1e6)
+        asked = lowest.clone()
+        if (self._action_std(highest) < asked).any():
+            raise ValueError(
+                f"variance.initial_action_std={action_std.max().item():.3g} cannot be reached: an "
+                "action within its bounds scatters by less than one half-range; give a number "
+                "below 1"
+            )
+        for _ in range(80):
+            middle = (lowest * highest).sqrt()
+            too_low = self._action_std(middle) < asked
+            lowest = torch.where(too_low, middle, lowest)
+            highest = torch.where(too_low, highest, middle)
+        return torch.where(self.bounded, highest, asked).float()
+
+    def _action_std(self, std: Tensor) -> Tensor:
+        """Return the std of g(u) for u ~ N(0, std^2), `[action_dim]`, float64."""
+        nodes = torch.linspace(-_REACH, _REACH, _NODES, dtype=torch.float64).unsqueeze(-1)
+        weights = torch.softmax(-0.5 * nodes.square(), dim=0)
+        squares = self.where_bounded(self.bounded_part(std * nodes), std * nodes).square()
+        return (weights * squares).sum(0).sqrt()
 
     def clip_share(self, u: Tensor) -> Tensor:
         """Share of the entries of u that this map clips, a scalar; 0 for maps that do not."""
@@ -99,34 +150,61 @@ class Squash(nn.Module, ABC):
 
     def saturation(self, u: Tensor) -> Tensor:
         """Share of the action's entries beyond 0.99 of the way to a bound, a scalar."""
-        distance = (self.action(u) - self.centre).abs() / self.half_range
-        return (distance > 0.99).float().mean()
+        return ((self.scaled(u).abs() > 0.99) & self.bounded).float().mean()
+
+    def _refuse_what_it_cannot_bound(self, low: Tensor, high: Tensor, bounded: Tensor) -> None:
+        word = type(self).__module__.rpartition(".")[2]
+        one_sided = torch.isfinite(low) != torch.isfinite(high)
+        if one_sided.any():
+            place = int(one_sided.nonzero()[0])
+            raise ValueError(
+                f"squash={word} needs both bounds of an action or none, and dimension {place} lies "
+                f"between {low[place].item():g} and {high[place].item():g}: use squash=none"
+            )
+        if not bounded.any():
+            raise ValueError(
+                f"squash={word} needs finite action bounds and the "
+                f"environment's are {low.tolist()} to {high.tolist()}: use squash=none"
+            )
+
+
+def _refuse_bounds_that_are_none(low: Tensor, high: Tensor) -> None:
+    for place, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        if not least <= most:
+            raise ValueError(
+                f"action dimension {place} has the bounds {least} and {most}, between which there "
+                "is no action: correct the environment's action space"
+            )
+
+
+def _least_float32(values: Tensor) -> Tensor:
+    """Return the least float32 that is no less than each value, `[action_dim]`."""
+    rounded = values.float()
+    above = torch.nextafter(rounded, torch.full_like(rounded, torch.inf))
+    return torch.where(rounded.double() < values.double(), above, rounded)
 
 
 class LatentDensity(Squash):
-    """A squash whose declared density is that of u itself."""
+    """A squash that declares the density of centre + half_range u, before anything bounds it."""
 
     entropy_depends_on_mean = False
-    bounded_entropy = False
 
     def log_prob(self, normal: Normal, u: Tensor) -> Tensor:
-        """See `Squash`: the Gaussian's density of u, before anything happens to u."""
-        return normal.log_prob(u)
+        """See `Squash`: the Gaussian's density of u, in units of the action."""
+        return normal.log_prob(u) - self.log_half_range.sum()
 
     def entropy(self, normal: Normal) -> Tensor:
-        """See `Squash`: the entropy of u."""
-        return normal.base_entropy()
+        """See `Squash`: the entropy of u, in units of the action."""
+        return normal.base_entropy() + self.log_half_range.sum()
 
 
 class Clipping(Squash):
-    """A squash that sends clip(u, low, high) to the environment."""
+    """A squash with g(u) = clip(u, -1, 1)."""
 
-    needs_bounds = True
-
-    def action(self, u: Tensor) -> Tensor:
+    def bounded_part(self, u: Tensor) -> Tensor:
         """See `Squash`."""
-        return u.clamp(self.low, self.high)
+        return u.clamp(-1.0, 1.0)
 
     def clip_share(self, u: Tensor) -> Tensor:
         """See `Squash`."""
-        return ((u < self.low) | (u > self.high)).float().mean()
+        return ((u.abs() > 1.0) & self.bounded).float().mean()

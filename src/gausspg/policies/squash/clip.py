@@ -1,4 +1,4 @@
-"""`squash=clip`: a = clip(u), with the density of u."""
+"""`squash=clip`: a = centre + half_range clip(u, -1, 1), with the density of u."""
 
 from gausspg.policies.squash.base import Clipping, LatentDensity
 

@@ -1,4 +1,4 @@
-"""`squash=none`: the latent u is sent to the environment as it is."""
+"""`squash=none`: a = centre + half_range u, whatever the bounds."""
 
 from torch import Tensor
 
@@ -6,8 +6,10 @@ from gausspg.policies.squash.base import LatentDensity
 
 
 class Unsquashed(LatentDensity):
-    """a = u. What lies beyond the bounds is the environment's affair; many clip inside `step`."""
+    """g(u) = u. What lies beyond the bounds is left to the environment; many clip in `step`."""
 
-    def action(self, u: Tensor) -> Tensor:
+    bounds_actions = False
+
+    def bounded_part(self, u: Tensor) -> Tensor:
         """See `Squash`."""
         return u

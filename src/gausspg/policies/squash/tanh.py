@@ -20,13 +20,7 @@ class Tanh(Squash):
     u is never recovered from the action: in float32 tanh(u) is 1 from u = 9 on.
     """
 
-    needs_bounds = True
-
-    def action(self, u: Tensor) -> Tensor:
-        """See `Squash`."""
-        return self.centre + self.half_range * torch.tanh(u)
-
-    def scaled(self, u: Tensor) -> Tensor:
+    def bounded_part(self, u: Tensor) -> Tensor:
         """See `Squash`."""
         return torch.tanh(u)
 
@@ -36,7 +30,7 @@ class Tanh(Squash):
 
     def log_derivative(self, u: Tensor) -> Tensor:
         """Log |da/du| of each dimension, the affine part included, `[..., action_dim]`."""
-        return self.half_range.log() + log_tanh_derivative(u)
+        return self.log_half_range + self.where_bounded(log_tanh_derivative(u), torch.zeros_like(u))
 
     def entropy(self, normal: Normal) -> Tensor:
         """See `Squash`: H(a) = H(u) + E[sum log |da/du|].
@@ -50,8 +44,7 @@ class Tanh(Squash):
         )
         weights = torch.softmax(-0.5 * nodes.square(), dim=0)
         u = normal.mean.unsqueeze(-1) + normal.std.unsqueeze(-1) * nodes
-        expected = self.half_range.log() + log_tanh_derivative(u) @ weights
-        return normal.base_entropy() + expected.sum(-1)
+        return self._entropy(normal, log_tanh_derivative(u) @ weights)
 
     def entropy_estimate(self, normal: Normal, noise: Tensor) -> Tensor:
         """See `Squash`: the Gaussian's entropy, and E[sum log |da/du|] by the samples."""
@@ -59,8 +52,11 @@ class Tanh(Squash):
         # Fewer operations than log_tanh_derivative, to an absolute error of 1e-6, which is what
         # counts in a sum of expectations.
         log_derivative = 2.0 * (math.log(2.0) - u - nn.functional.softplus(-2.0 * u))
-        expected = self.half_range.log() + log_derivative.mean(0)
-        return normal.base_entropy() + expected.sum(-1)
+        return self._entropy(normal, log_derivative.mean(0))
+
+    def _entropy(self, normal: Normal, expected: Tensor) -> Tensor:
+        of_tanh = self.where_bounded(expected, torch.zeros_like(expected))
+        return normal.base_entropy() + (self.log_half_range + of_tanh).sum(-1)
 
 
 def log_tanh_derivative(u: Tensor) -> Tensor:
