@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from plotting import captions, forest, style
 from plotting.drawing import Drawing
 from reading.kinds import TRAININGS
-from reading.outcomes import outcomes
 from reading.sweep import MissingDataError, Sweep
-from stats.verdicts import MARGIN, verdicts
+from stats.verdicts import MARGIN, judged
 
 OF = TRAININGS
 
@@ -25,14 +24,14 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
     Raises:
         MissingDataError: no two words share a seed.
     """
-    table = verdicts(sweep, outcomes(sweep))
+    table = judged(sweep)
     if table.empty:
         raise MissingDataError("no two cells that differ in one word share a seed")
     titles = {str(env): style.plain(str(env)) for env in table["environment"].unique()}
     margin = MARGIN if sweep.scale else None
     rows = forest.rows_of(table)
     figure = Figure(figsize=(style.PAGE, 0.9 + forest.height(rows)))
-    unit = "difference in mean return"
+    unit = "difference in mean return, first less second"
     if sweep.scale:
         unit += " (1: from a random policy to a good one)"
     forest.draw(figure, table, titles, margin, unit)

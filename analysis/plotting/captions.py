@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from plotting import panels
 from reading.kinds import MEASUREMENTS
+from reading.study import Study
 from reading.sweep import Sweep
 
 _NAMED = 3
@@ -103,6 +104,22 @@ def compose(sweep: Sweep, *sentences: str) -> str:
     """Join the sentences of a figure with those every caption needs."""
     what = measured(sweep) if sweep.kind == MEASUREMENTS else design(sweep)
     parts = [*sentences, what, incomplete(sweep)]
+    return " ".join(part for part in parts if part)
+
+
+def of_study(study: Study, *sentences: str) -> str:
+    """Join the sentences of a study's figure with its design and what is missing of it."""
+    runs, gaps = study.runs, study.gaps
+    finished = int((~runs["failed"]).sum())
+    copied = int((runs["copy_of"] != "").sum())
+    parts = [
+        *sentences,
+        f"{study.name}: {', '.join(study.titles().values())}; {len(study.sweeps)} sweeps, "
+        f"{finished} runs" + (f", {copied} of them copies of others" if copied else "") + ".",
+        f"{len(runs) - finished} further runs failed." if len(runs) > finished else "",
+        f"{len(gaps) - (len(runs) - finished)} planned runs are missing."
+        if len(gaps) > len(runs) - finished else "",
+    ]  # fmt: skip
     return " ".join(part for part in parts if part)
 
 

@@ -1,6 +1,7 @@
 """A forest plot: a row per contrast, a column per environment, the verdict in words beside it."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,11 @@ from stats.verdicts import ALL, MATTERS, NEGLIGIBLE, OPEN, SAME
 ROW, HEAD = 0.34, 0.25
 """Inches: height of a contrast, and of the title of a block."""
 _SHIFT = {WITH: -0.17, WITHOUT: 0.17}
+_LOOK: dict[str, Any] = {
+    WITH: {"marker": "o", "mfc": "black"}, WITHOUT: {"marker": "o", "mfc": "white"}
+}  # fmt: skip
 _INK = {MATTERS: "#8B0000", NEGLIGIBLE: "#1B5E20", OPEN: "#555555", SAME: "#555555"}
+_LINE = 27  # characters of a row's name
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -58,12 +63,16 @@ def draw(
 
     Args:
         figure: to be drawn in.
-        table: see `stats.verdicts.verdicts`; endpoints other than the primary are not shown.
+        table: see `stats.verdicts.verdicts`; of a contrast that has them only the primary endpoints
+            are shown. What there is of one environment only stands under `ALL`, too.
         columns: what each environment (and `ALL`) is called, from left to right.
         margin: smallest difference of interest, None if there is none.
         unit: of the differences.
     """
-    table = table[table["endpoint"].isin(_SHIFT)]
+    primary = table["endpoint"].isin(_SHIFT)
+    table = table[primary | ~primary.groupby(table["contrast"]).transform("any")]
+    counts = table.groupby(["contrast", "endpoint"])["environment"].transform("size")
+    table = pd.concat([table, table[counts == 1].assign(environment=ALL)], ignore_index=True)
     rows = rows_of(table)
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     window = _window(table, margin)
@@ -82,19 +91,17 @@ def draw(
         ax.tick_params(axis="y", length=0)
         sns.despine(ax=ax, left=True)
     axes[0].set_ylim(rows[-1].at + 0.6, -0.6)
-    axes[0].set_yticks([row.at for row in rows], [row.title for row in rows])
+    axes[0].set_yticks([row.at for row in rows], [textwrap.fill(row.title, _LINE) for row in rows])
     for label, row in zip(axes[0].get_yticklabels(), rows, strict=True):
         label.set_fontweight("normal" if row.contrast else "bold")
     figure.supxlabel(unit, fontsize=8)
     last = table[table["environment"] == list(columns)[-1]]
     for row in rows:
-        for endpoint, one in (
-            last[last["contrast"] == row.contrast].set_index("endpoint").iterrows()
-        ):
-            said, hue = verdict_words(dict(one)), _INK[one["verdict"]]
-            axes[-1].annotate(said, (1.0, row.at + _SHIFT[str(endpoint)]), (6, 0), fontsize=6.5,
+        for one in last[last["contrast"] == row.contrast].to_dict("records"):
+            place = row.at + _SHIFT.get(one["endpoint"], 0.0)
+            axes[-1].annotate(verdict_words(one), (1.0, place), (6, 0), fontsize=6.5, va="center",
                               xycoords=("axes fraction", "data"), textcoords="offset points",
-                              va="center", color=hue)  # fmt: skip
+                              color=_INK[one["verdict"]])  # fmt: skip
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:
@@ -103,7 +110,7 @@ def verdict_words(row: Mapping[Any, Any]) -> str:
         needs = float(row["needs"])
         if math.isnan(needs):
             return "open"
-        more = "over 1,000 more seeds" if needs > 1000 else f"{needs:.0f} more seeds"
+        more = "needs over 1,000 more seeds" if needs > 1000 else f"needs {needs:.0f} more seeds"
         return f"open: {more.replace('1 more seeds', '1 more seed') if needs == 1 else more}"
     if row["verdict"] == SAME:
         return "the same runs"
@@ -116,16 +123,20 @@ def signed(value: float) -> str:
     return f"{value:+.{places}f}".replace("-", _MINUS)
 
 
-def legend(figure: FigureBase, margin: float | None) -> None:
-    """Say what filled, open and grey are."""
+def legend(figure: FigureBase, margin: float | None, others: bool = False) -> None:
+    """Say what filled, open and grey are, and the diamond if there are `others`."""
     handles: list[Any] = [
         Line2D([], [], marker="o", color="black", mfc=face, lw=1.1, ms=4, label=f"acting {how}")
         for how, face in ((WITH, "black"), (WITHOUT, "white"))
     ]
     handles.append(Line2D([], [], marker="o", color="0.6", ms=2.5, lw=0, label="one seed"))
+    if others:
+        handles.append(Line2D([], [], marker="D", color="black", mfc="0.75", lw=1.1, ms=4,
+                              label="what the row names"))  # fmt: skip
     if margin is not None:
-        handles.append(Patch(color="0.88", label=f"too small to matter (within {margin:g})"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+        told = f"too small to matter (\N{PLUS-MINUS SIGN}{margin:g})"
+        handles.append(Patch(color="0.88", label=told))
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=1.2)
 
 
 def _window(table: pd.DataFrame, margin: float | None) -> tuple[float, float]:
@@ -140,20 +151,20 @@ def _window(table: pd.DataFrame, margin: float | None) -> tuple[float, float]:
 def _cell(ax: Axes, rows: pd.DataFrame, at: float, window: tuple[float, float]) -> None:
     failed = 0
     for row in rows.to_dict("records"):
-        place = at + _SHIFT[row["endpoint"]]
+        place = at + _SHIFT.get(row["endpoint"], 0.0)
         if row["verdict"] == SAME:
-            ax.text(0.0, at, "same by construction", fontsize=6, ha="center", va="center",
-                    color="0.4", bbox={"facecolor": "white", "lw": 0, "pad": 0.5})  # fmt: skip
+            ax.text(0.0, at, "same runs", fontsize=6, ha="center", va="center", color="0.4",
+                    bbox={"facecolor": "white", "lw": 0, "pad": 0.5})  # fmt: skip
             return
         if len(row["parts"]) == 1:
             seeds = np.clip(row["parts"][0].differences, *window)
             ax.plot(seeds, [place] * len(seeds), "o", ms=2.2, color="0.6", alpha=0.5, mew=0)
         panels.interval_bar(ax, (row["low"], row["high"]), place, window, "black")
-        face = "black" if row["endpoint"] == WITH else "white"
-        ax.plot([row["estimate"]], [place], "o", ms=4, color="black", mfc=face, mew=0.9, zorder=4)
+        look = _LOOK.get(row["endpoint"], {"marker": "D", "mfc": "0.75"})
+        ax.plot([row["estimate"]], [place], ms=4, color="black", mew=0.9, zorder=4, **look)
         failed = max(failed, row["failed_plus"] + row["failed_minus"])
         total = row["runs_plus"] + row["runs_minus"]
     if failed:
-        ax.annotate(f"{failed} of {total} failed", (0.0, at), (1, 0), fontsize=5.5,
-                    xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
+        ax.annotate(f"{failed} of {total} failed", (0.0, at), (0, -8), fontsize=5.5, va="center",
+                    xycoords=("axes fraction", "data"), textcoords="offset points",
                     color=style.FAILURE)  # fmt: skip

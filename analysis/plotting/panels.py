@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from plotting import style
+from reading.outcomes import WITH, WITHOUT
 from stats.estimates import t_factor
 
 FEWEST = 3
@@ -110,6 +112,47 @@ def interval_bar(
     for end, edge, marker in ((limits[0], window[0], "<"), (limits[1], window[1], ">")):
         if (end < edge) if marker == "<" else (end > edge):
             ax.plot([edge], [at], marker, color=colour, ms=3.5, mew=0, clip_on=False, zorder=3)
+
+
+_ACTING: dict[str, tuple[str, float]] = {WITH: ("black", -0.15), WITHOUT: ("white", 0.15)}
+
+
+def acting_rows(ax: Axes, data: pd.DataFrame, rows: Sequence[str]) -> None:
+    """Draw a row per cell: seeds, means and t intervals, filled with noise and open without.
+
+    Args:
+        ax: of the panel.
+        data: `cell, seed, acting, return`.
+        rows: the cells from top to bottom.
+    """
+    low, first, last, high = np.quantile(data["return"], [0.0, _RARE, 1.0 - _RARE, 1.0])
+    room = 0.5 * _ROOM * (last - first) or 0.5
+    window = max(low, first - room) - 0.1 * room, min(high, last + room) + 0.1 * room
+    for acting, (face, shift) in _ACTING.items():
+        mine = data[data["acting"] == acting]
+        at = mine["cell"].map(rows.index) + shift
+        look: Any = {"facecolors": "none" if face == "white" else style.GREY,
+                     "edgecolors": style.GREY, "alpha": 0.5, "lw": 0.6}  # fmt: skip
+        below, above = mine["return"] < window[0], mine["return"] > window[1]
+        for marker, those in (("o", ~(below | above)), ("<", below), (">", above)):
+            ax.scatter(mine.loc[those, "return"].clip(*window), at[those], 9, marker=marker, **look)
+        for cell, scores in mine.groupby("cell")["return"]:
+            place = rows.index(str(cell)) + shift
+            interval_bar(ax, t_limits(scores), place, window, "black")
+            ax.plot(np.clip(scores.mean(), *window), place, "o", ms=4, color="black", mfc=face,
+                    zorder=4)  # fmt: skip
+    ax.set_yticks(range(len(rows)), [style.plain(cell) for cell in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.set_xlim(*window)
+    ax.tick_params(axis="y", length=0)
+    sns.despine(ax=ax, left=True)
+
+
+def acting_legend(figure: Figure) -> None:
+    """Say what filled and open are."""
+    handles = [Line2D([], [], marker="o", color="black", mfc=face, ms=4, label=f"acting {how}")
+               for how, (face, _) in _ACTING.items()]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
 
 
 def legend(target: Figure, colour: Mapping[str, str], *further: Line2D) -> None:

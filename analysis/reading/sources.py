@@ -78,7 +78,12 @@ def _named(arguments: argparse.Namespace) -> Iterator[Sweep | Study]:
                 f"there is no data set {name} in analysis/data; there are: {listed}; to read the "
                 "tracking store add --store"
             )
-        yield _load(DATA / name, name if is_study(name) else None)
+        yield loaded(name)
+
+
+def loaded(name: str) -> Sweep | Study:
+    """Load a committed data set."""
+    return _load(DATA / name, name if is_study(name) else None)
 
 
 def _load(source: str | Path, name: str | None) -> Sweep | Study:

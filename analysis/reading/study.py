@@ -13,7 +13,7 @@ from reading.recorded import DataError, Recorded
 from reading.sweep import Sweep, sweep_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """The runs of a study, on one scale.
 

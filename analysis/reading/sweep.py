@@ -31,7 +31,7 @@ class MissingDataError(Exception):
     """The data lack what a figure or a table is of; the message says what, in one line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """The runs of one sweep, ready to be analysed.
 

@@ -1,7 +1,13 @@
-"""Numbers and lists as a sentence has them."""
+"""Numbers as a sentence has them."""
 
 import math
-from collections.abc import Sequence
+
+
+def digits(size: float) -> int:
+    """Return how many decimals a number of that size has when two digits of it are kept."""
+    if not math.isfinite(size) or size == 0.0:
+        return 0
+    return min(9, max(0, 1 - math.floor(math.log10(abs(size)))))
 
 
 def rounded(value: float, scale: float = math.nan) -> str:
@@ -15,13 +21,6 @@ def rounded(value: float, scale: float = math.nan) -> str:
     return shown.removeprefix("-") if not shown.strip("-0.,") else shown
 
 
-def digits(size: float) -> int:
-    """Return how many decimals a number of that size has when two digits of it are kept."""
-    if not math.isfinite(size) or size == 0.0:
-        return 0
-    return min(9, max(0, 1 - math.floor(math.log10(abs(size)))))
-
-
 def probability(p: float) -> str:
     """Return `p = 0.004`."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
@@ -30,9 +29,3 @@ def probability(p: float) -> str:
 def counted(number: float, noun: str) -> str:
     """Return `1 seed` or `2 seeds`."""
     return f"{number:,.0f} {noun}" if number == 1 else f"{number:,.0f} {noun}s"
-
-
-def listed(items: Sequence[str], most: int) -> str:
-    """Return the items, as many as can be read, and how many are left out."""
-    more = [f"and {len(items) - most} more"] if len(items) > most else []
-    return "; ".join([*items[:most], *more])

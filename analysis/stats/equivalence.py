@@ -4,6 +4,7 @@ A *difference* is the mean over environments of the mean paired differences in e
 environments count equally, and the error of each is that of its own seeds.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from stats.estimates import Array, checked
 
 _ROUNDING = 1e-12
 _EXACT = 20  # signs that are all enumerated, 2^20 sums
-_FLIPS = 100_000
+_FLIPS = 20_000
 _MOST_SEEDS = 1000
 
 
@@ -81,7 +82,7 @@ def sign_flip_p(samples: Sequence[Array]) -> float:
     """Two-sided p of flipping the sign of every seed's differences: exact, without a distribution.
 
     If the words are exchangeable within a seed, every sign is as likely as the other. All signs
-    are tried up to 20 seeds in all, beyond that 100,000 at random (with the observed ones counted,
+    are tried up to 20 seeds in all, beyond that 20,000 at random (with the observed ones counted,
     so that it stays valid); n seeds cannot give less than 2^(1 - n).
     """
     weighted = np.concatenate([sample / len(sample) for sample in samples])
@@ -96,21 +97,26 @@ def sign_flip_p(samples: Sequence[Array]) -> float:
     return float((1 + (abs(signs @ weighted) >= observed).sum()) / (1 + _FLIPS))
 
 
-def equivalence_power(seeds: int, margin: float, spread: float, true: float = 0.0) -> float:
-    """Power of the two one-sided t tests at 5%, of normal differences of one environment."""
-    error, critical = spread / math.sqrt(seeds), scipy_stats.t.isf(0.05, seeds - 1)
+def equivalence_power(
+    seeds: int, margin: float, spread: float, true: float = 0.0, level: float = 0.05
+) -> float:
+    """Power of the two one-sided t tests, of normal differences of one environment."""
+    error, critical = spread / math.sqrt(seeds), scipy_stats.t.isf(level, seeds - 1)
     upper, lower = (margin - true) / error, (margin + true) / error
     inside = scipy_stats.nct.sf(critical, seeds - 1, [upper, lower])
     return max(0.0, float(np.nansum(inside)) - 1.0)
 
 
 def seeds_for_equivalence(
-    margin: float, spread: float, true: float = 0.0, power: float = 0.8
+    margin: float, spread: float, true: float = 0.0, power: float = 0.8, level: float = 0.05
 ) -> float:
     """Seeds with which the equivalence test has a power; `inf` beyond 1,000."""
     if abs(true) >= margin:
         return math.inf
-    for seeds in range(2, _MOST_SEEDS):
-        if equivalence_power(seeds, margin, spread, true) >= power:
-            return seeds
-    return math.inf
+    counts = range(2, _MOST_SEEDS)
+
+    def power_with(seeds: int) -> float:
+        return equivalence_power(seeds, margin, spread, true, level)
+
+    found = bisect.bisect_left(counts, power, key=power_with)
+    return counts[found] if found < len(counts) else math.inf

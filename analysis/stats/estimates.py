@@ -62,85 +62,6 @@ def standard_error(scores: Array) -> Any:
     return scores.std(axis=0, ddof=1) / math.sqrt(len(scores))
 
 
-def interquartile_mean(scores: Array) -> float:
-    """Mean of the middle half of all runs pooled (Agarwal et al. 2021, arXiv:2108.13264, sec. 4.3).
-
-    Pooling makes sense only for scores on a common scale, so normalise them per environment. A
-    quarter of the runs, rounded down, is cut at each end: below 4 runs none, and it is the mean.
-    """
-    return float(_interquartile_mean(_strata(scores, "scores")[np.newaxis])[0])
-
-
-def interquartile_mean_interval(
-    scores: Array,
-    generator: np.random.Generator,
-    level: float = 0.95,
-    resamples: int = 50_000,
-) -> Interval[float]:
-    """Interquartile mean with its stratified bootstrap interval, see `bootstrap_interval`.
-
-    Of `x - y` it is the interquartile mean of the paired differences, which is not the difference
-    of two interquartile means.
-    """
-    strata = _strata(scores, "scores")
-    return bootstrap_interval(
-        _interquartile_mean, strata, generator=generator, level=level, resamples=resamples
-    )
-
-
-def optimality_gap(scores: Array, target: float | Array) -> float:
-    """Mean of max(0, target - score) over all runs (Agarwal et al. 2021, sec. 4.3), 0 the best.
-
-    Args:
-        scores: see the module.
-        target: the score beyond which better does not count; one number, or `[environments]`.
-    """
-    strata = _strata(scores, "scores")
-    return float(_gap(target, strata)(strata[np.newaxis])[0])
-
-
-def optimality_gap_interval(
-    scores: Array,
-    target: float | Array,
-    generator: np.random.Generator,
-    level: float = 0.95,
-    resamples: int = 50_000,
-) -> Interval[float]:
-    """Optimality gap with its stratified bootstrap interval, see `bootstrap_interval`."""
-    strata = _strata(scores, "scores")
-    return bootstrap_interval(
-        _gap(target, strata), strata, generator=generator, level=level, resamples=resamples
-    )
-
-
-def performance_profile(scores: Array, thresholds: Array) -> Array:
-    """Share of all runs with score >= threshold, `[thresholds]`.
-
-    Agarwal et al. 2021 (sec. 4.2) write >; here a run that ends exactly at a threshold, say that
-    of solved, has reached it.
-    """
-    return _profile(thresholds)(_strata(scores, "scores")[np.newaxis])[0]
-
-
-def performance_profile_interval(
-    scores: Array,
-    thresholds: Array,
-    generator: np.random.Generator,
-    level: float = 0.95,
-    resamples: int = 50_000,
-) -> Interval[Array]:
-    """Performance profile with pointwise bootstrap limits, see `bootstrap_interval`.
-
-    Pointwise: each threshold has its own interval, and the band as a whole covers less than
-    `level`. Where all or none of the runs pass, the width is zero, which is not certainty; see
-    `share_interval`. Memory grows by 8 bytes x resamples per threshold.
-    """
-    strata, statistic = _strata(scores, "scores"), _profile(thresholds)
-    return bootstrap_interval(
-        statistic, strata, generator=generator, level=level, resamples=resamples
-    )
-
-
 def bootstrap_interval(
     statistic: Callable[..., Array],
     *samples: Array,
@@ -209,29 +130,18 @@ def _resampled(sample: Array, count: int, generator: np.random.Generator) -> Arr
     return sample[rows, np.arange(environments)]
 
 
-def _interquartile_mean(runs: Array) -> Array:
+def interquartile_means(runs: Array) -> Array:
+    """Mean of the middle half of all runs pooled, `[resamples, seeds, environments]` -> resamples.
+
+    Agarwal et al. 2021 (arXiv:2108.13264, sec. 4.3). Pooling makes sense only for scores on a
+    common scale. A quarter of the runs, rounded down, is cut at each end.
+    """
     return np.asarray(scipy_stats.trim_mean(runs.reshape(len(runs), -1), 0.25, axis=1))
 
 
-def _gap(target: float | Array, strata: Array) -> Callable[[Array], Array]:
-    goal = checked(target, "target", "a number or [environments]", (0, 1))
-    if goal.size not in (1, strata.shape[1]):
-        raise ValueError(
-            f"target has {goal.size} numbers for {strata.shape[1]} environments: they cannot be "
-            "told apart; give one number, or one per environment"
-        )
-    return lambda runs: np.maximum(0.0, goal - runs).mean(axis=(1, 2))
-
-
-def _profile(thresholds: Array) -> Callable[[Array], Array]:
-    marks = checked(thresholds, "thresholds", "[thresholds]", (1, 1))
-    return lambda runs: np.stack([(runs >= mark).mean(axis=(1, 2)) for mark in marks], axis=-1)
-
-
-def _strata(scores: Array, name: str) -> Array:
-    """Return the scores as `[seeds, environments]`."""
-    scores = checked(scores, name)
-    return scores.reshape(len(scores), -1)
+def gaps(target: float) -> Callable[[Array], Array]:
+    """Return the optimality gap, the mean of max(0, target - score) over all runs, 0 the best."""
+    return lambda runs: np.maximum(0.0, target - runs).mean(axis=(1, 2))
 
 
 def require_same_shape(x: Array, y: Array) -> None:

@@ -17,8 +17,12 @@ from scipy.special import ndtr, ndtri
 
 from stats.estimates import Array
 
-_NODES, _FAR = 128, 8.0
-_LEVELS = np.concatenate((np.geomspace(1e-9, 1e-2, 30), np.linspace(0.015, 0.999, 50)))
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(128)
+_FAR = 8.0
+_LEVELS = np.array([
+    *np.geomspace(1e-9, 1e-3, 12), 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9,
+    0.999,
+])  # fmt: skip
 
 
 def spent(level: float, fraction: float) -> float:
@@ -33,7 +37,6 @@ def nominal_levels(level: float, fractions: Sequence[float]) -> list[float]:
         level: one-sided, of all looks together.
         fractions: of the seeds that are there at each look, ascending, the last at most 1.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     found: list[float] = []
     points, density, before, used = np.zeros(1), np.ones(1), 0.0, 0.0
     for fraction in fractions:
@@ -43,11 +46,11 @@ def nominal_levels(level: float, fractions: Sequence[float]) -> list[float]:
         found.append(float(ndtr(-bound / math.sqrt(fraction))))
         # The density of the process where it has not crossed yet, on new nodes below the bound.
         half = (min(bound, far) + far) / 2.0
-        grid = -far + half * (nodes + 1.0)
+        grid = -far + half * (_NODES + 1.0)
         kernel = np.exp(-0.5 * ((grid[:, None] - points) / step) ** 2) / (
             step * math.sqrt(2 * math.pi)
         )
-        points, density = grid, half * weights * (kernel @ density)
+        points, density = grid, half * _WEIGHTS * (kernel @ density)
         before, used = fraction, spent(level, fraction)
     return found
 

@@ -8,12 +8,14 @@ or not it is zero. *Matters*: it is not, and the corrected p of no difference is
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from reading.outcomes import outcomes
 from reading.preregistration import Contrast
 from reading.recorded import DataError
 from reading.study import Study, selected
@@ -88,15 +90,21 @@ def compared(runs: pd.DataFrame, contrast: Contrast, endpoint: str) -> Sides | N
         ratio=float(own.var(ddof=1) / unpaired) if unpaired > 0.0 else math.nan,
         failed=(int(sides[0]["failed"].sum()), int(sides[1]["failed"].sum())),
         runs=(len(sides[0]), len(sides[1])),
-        same=half == 1 and bool((own == 0.0).all()) and copied,
+        same=half == 1 and copied and bool((own == 0.0).all() and columns.all()),
     )
 
 
 def _table(group: pd.DataFrame, over: Sequence[str], endpoint: str) -> pd.DataFrame:
     columns = [name if name in group else f"param.{name}" for name in over]
     words = group[columns].fillna("-").astype(str).agg(" ".join, axis=1) if columns else "-"
-    keyed = group.assign(_words=words)
-    return keyed.pivot_table(index="seed", columns="_words", values=endpoint, aggfunc="mean")
+    cells = group[endpoint].groupby([group["seed"], pd.Series(words, group.index)])
+    return cells.mean().unstack()
+
+
+@lru_cache(maxsize=8)
+def judged(subject: Study | Sweep) -> pd.DataFrame:
+    """Return the verdicts on all runs of a study or sweep; do not change them."""
+    return verdicts(subject, subject.runs if isinstance(subject, Study) else outcomes(subject))
 
 
 def verdicts(subject: Study | Sweep, runs: pd.DataFrame) -> pd.DataFrame:
@@ -175,6 +183,13 @@ def _judged(
         runs = runs[runs["sweep"].isin(contrast.sweeps)]
     if runs.empty:
         return  # its sweeps are still to be run
+    settings = {
+        *contrast.over,
+        *(key for words in (*contrast.plus, *contrast.minus) for key in words),
+    }
+    needed = [*settings, *(f"param.{key}" for key in settings), "seed", "environment", endpoint,
+              "failed", "copy_of"]  # fmt: skip
+    runs = runs[[name for name in dict.fromkeys(needed) if name in runs]]
     for words in (*contrast.plus, *contrast.minus):
         if not selected(runs, words).any():
             told = " ".join(f"{key}={value}" for key, value in words.items())
@@ -260,17 +275,20 @@ def _with_verdicts(
         [SAME, NEGLIGIBLE, MATTERS],
         OPEN,
     )
-    rows["needs"] = [_needs(row, margin) for row in rows.to_dict("records")]
+    rows["needs"] = [
+        _needs(row, margin, 1.0 - (wide if row["in_family"] else 1.0 - level))
+        for row in rows.to_dict("records")
+    ]
     return rows.drop(columns=["same", "whole", "difference"])
 
 
-def _needs(row: Mapping[Any, Any], margin: float | None) -> float:
+def _needs(row: Mapping[Any, Any], margin: float | None, level: float) -> float:
     """Return further seeds per environment that would settle it, were the estimates the truth."""
     if row["verdict"] != OPEN or not row["spread"] > 0.0:
         return math.nan
     environments = len(row["parts"])
     spread, estimate = row["spread"] / math.sqrt(environments), float(row["estimate"])
-    needed = seeds_needed(estimate, spread)
+    needed = seeds_needed(estimate, spread, level=1.0 - level)
     if margin:
-        needed = min(needed, seeds_for_equivalence(margin, spread, estimate))
+        needed = min(needed, seeds_for_equivalence(margin, spread, estimate, level=level))
     return max(1.0, needed - row["seeds"] // environments)
