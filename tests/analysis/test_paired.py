@@ -146,84 +146,18 @@ def test_bonferroni_level_by_hand():
 
 
 # Yield of the pilot plant of Box, Hunter and Hunter (2005, table 5.2): axes T, C, K.
-PILOT = np.array([60, 72, 54, 68, 52, 83, 45, 80], dtype=float).reshape(2, 2, 2).transpose(2, 1, 0)
-PILOT_EFFECTS = {
-    (0,): 23.0, (1,): -5.0, (2,): 1.5, (0, 1): 1.5, (0, 2): 10.0, (1, 2): 0.0, (0, 1, 2): 0.5,
-}  # fmt: skip
 
 
-def test_factorial_effects_of_the_pilot_plant():
-    rng = _generator()
-    blocks = rng.normal(size=(6, 1, 1, 1)) * 100.0  # what a block does to all cells cancels
-    got = paired.factorial_effects(PILOT + blocks)
-    assert got.keys() == PILOT_EFFECTS.keys()
-    total = 4.0 * sum(effect**2 for effect in PILOT_EFFECTS.values())
-    assert total == pytest.approx(2.0 * ((PILOT - PILOT.mean()) ** 2).sum())
-    for subset, effect in PILOT_EFFECTS.items():
-        deviations, share = got[subset]
-        # An effect is the difference of two halves, each of which deviates by half of it.
-        highest = (-1,) * len(subset)
-        assert deviations.estimate[highest] == pytest.approx(effect / 2, abs=1e-9)
-        assert share == pytest.approx(4.0 * effect**2 / total, abs=1e-9)
-        assert_allclose(deviations.high, deviations.low, atol=1e-9)
 
 
-def test_factorial_effects_add_up_to_the_cells_and_to_the_whole_variance():
-    table = _generator().normal(size=(4, 2, 3, 4))
-    got = paired.factorial_effects(table)
-    rebuilt = np.full((2, 3, 4), table.mean())
-    for subset, effect in got.items():
-        estimate = effect.deviations.estimate
-        assert estimate.shape == tuple((2, 3, 4)[factor] for factor in subset)
-        for axis in range(estimate.ndim):
-            assert_allclose(estimate.sum(axis=axis), 0.0, atol=1e-12)
-        rebuilt += np.expand_dims(estimate, [axis for axis in range(3) if axis not in subset])
-    assert_allclose(rebuilt, table.mean(axis=0))
-    assert sum(effect.share for effect in got.values()) == pytest.approx(1.0)
-    main = table.mean(axis=(2, 3)) - table.mean(axis=(1, 2, 3))[:, np.newaxis]
-    assert_allclose(got[(0,)].deviations, mean_interval(main))
 
 
-def test_a_factor_of_two_levels_is_a_paired_difference():
-    table = _generator().normal(size=(7, 2, 3))
-    got = paired.factorial_effects(table)[(0,)].deviations
-    expected = paired.paired_difference(table[:, 1].mean(axis=1), table[:, 0].mean(axis=1))
-    assert_allclose([each[1] for each in got], np.array(expected[:3]) / 2)
 
 
-def test_a_factor_of_one_level_is_in_no_effect():
-    table = _generator().normal(size=(5, 2, 1, 3))
-    got, without = paired.factorial_effects(table), paired.factorial_effects(table[:, :, 0])
-    assert list(got) == [(0,), (2,), (0, 2)]
-    for mine, same in zip(got.values(), without.values(), strict=True):
-        assert_allclose(mine.deviations, same.deviations)
-        assert mine.share == pytest.approx(same.share)
-    assert paired.factorial_effects(table[:, :1, :, :1]) == {}
-    equal = paired.factorial_effects(np.full((3, 2, 3), 300.1))
-    assert all(math.isnan(effect.share) for effect in equal.values())
 
 
-def test_factorial_intervals_cover_with_blocks_and_cells_of_different_noise():
-    generator, truth = _generator(), np.array([[1.0, 0.0], [0.0, 0.0]])
-    noise = np.array([[0.5, 1.0], [2.0, 4.0]])
-    found = []
-    for _ in range(2000):
-        block = 5.0 * generator.normal(size=(10, 1, 1))
-        table = truth + block + noise * generator.normal(size=(10, 2, 2))
-        deviations = paired.factorial_effects(table)[(0, 1)].deviations
-        found.append([each[0, 0] for each in deviations])
-    _, low, high = np.transpose(found)
-    # The interaction: (1 - 0 - 0 + 0) / 4.
-    assert np.mean((low <= 0.25) & (high >= 0.25)) == pytest.approx(0.95, abs=0.02)
-    assert np.mean((low <= 0.0) & (high >= 0.0)) < 0.94
 
 
-def test_shares_of_noise_are_the_degrees_of_freedom():
-    generator = _generator()
-    got = [paired.factorial_effects(generator.normal(size=(3, 2, 4))) for _ in range(800)]
-    for subset, freedom in {(0,): 1, (1,): 3, (0, 1): 3}.items():
-        shares = [effects[subset].share for effects in got]
-        assert np.mean(shares) == pytest.approx(freedom / 7, abs=0.03)
 
 
 @pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15)])
@@ -271,15 +205,6 @@ def test_seeds_needed_at_the_edges():
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_further_seeds_by_hand():
-    x = np.array([1.0, 2.0, 3.0, 0.0, -1.0])
-    # Mean 1, standard deviation sqrt(10 / 4) = 1.5811.
-    total = paired.seeds_needed(1.0, math.sqrt(2.5))
-    assert total == 22
-    assert paired.further_seeds(x + 7.0, np.full(5, 7.0)) == total - 5
-    assert paired.further_seeds(100.0 * x + 900.0, np.zeros(5)) == 0
-    assert paired.further_seeds(x, x) == math.inf
-    assert math.isnan(paired.further_seeds(x[:1], x[1:2]))
 
 
 def test_at_p_of_five_percent_the_observed_effect_has_power_of_about_one_half():
@@ -289,26 +214,10 @@ def test_at_p_of_five_percent_the_observed_effect_has_power_of_about_one_half():
     assert paired.seeds_needed(effect, 1.0) > 1.8 * n
 
 
-def test_the_order_of_the_seeds_changes_nothing_if_both_are_moved():
-    x, y = _generator().normal(size=(2, 9)) + 10.0 * _generator(1).normal(size=9)
-    order = _generator(2).permutation(9)
-    assert_allclose(paired.paired_difference(x[order], y[order]), paired.paired_difference(x, y))
-    assert paired.further_seeds(x[order], y[order]) == paired.further_seeds(x, y)
-    broken = paired.paired_difference(x[order], y)
-    assert broken.high - broken.low > 3.0 * np.ptp(paired.paired_difference(x, y)[1:3])
-    table = _generator().normal(size=(9, 2, 3))
-    for mine, same in zip(
-        paired.factorial_effects(table).values(),
-        paired.factorial_effects(table[order]).values(),
-        strict=True,
-    ):
-        assert_allclose(mine.deviations, same.deviations)
 
 
 X = np.arange(4.0)
 HOLE = np.array([0.0, 1.0, math.nan, 3.0])
-TABLE = np.zeros((3, 2, 2))
-TABLE[2, 0, 1] = math.nan
 
 
 @pytest.mark.parametrize(
@@ -322,15 +231,10 @@ TABLE[2, 0, 1] = math.nan
         (lambda: paired.holm(np.array([0.1, -0.2])), "-0.2 is no p-value"),
         (lambda: paired.bonferroni_level(0.95, 0), "comparisons is 0"),
         (lambda: paired.bonferroni_level(95, 3), "level is 95"),
-        (lambda: paired.factorial_effects(TABLE), "table[2, 0, 1] is nan"),
-        (lambda: paired.factorial_effects(X), "table has shape (4,)"),
-        (lambda: paired.factorial_effects(np.zeros((0, 2, 2))), "table has shape (0, 2, 2)"),
         (lambda: paired.seeds_needed(math.nan, 1.0), "difference is nan and spread 1.0"),
         (lambda: paired.seeds_needed(1.0, -1.0), "difference is 1.0 and spread -1.0"),
         (lambda: paired.seeds_needed(1.0, 1.0, power=1.0), "power is 1.0"),
         (lambda: paired.seeds_needed(1.0, 1.0, level=5), "level is 5"),
-        (lambda: paired.further_seeds(np.zeros((3, 2)), np.zeros((3, 2))), "x has shape (3, 2)"),
-        (lambda: paired.further_seeds(X, X[:3]), "x has shape (4,) and y (3,)"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(call, words):
