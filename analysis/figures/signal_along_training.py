@@ -23,7 +23,7 @@ METRICS = {
     "score_function": "gradient/score_function_signal_to_noise",
     "reparameterised": "gradient/reparameterised_signal_to_noise",
 }
-_MOST = 6  # cells
+_MOST = 5  # cells
 
 
 def draw(sweep: Sweep) -> Iterator[Drawing]:

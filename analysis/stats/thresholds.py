@@ -31,7 +31,7 @@ def passed(sweep: Sweep, threshold: float) -> pd.DataFrame:
     found["steps"] = found["run_id"].map(steps).astype(float)
     rates = sweep.curves(RATE).sort_values(["run_id", "step"])
     taken = rates.groupby("run_id")["step"].diff().fillna(rates["step"]) / rates["value"]
-    until = rates["step"] <= rates["run_id"].map(steps)
+    until = rates["step"] <= rates["run_id"].map(steps).astype(float)
     seconds = taken[until].groupby(rates["run_id"]).sum()
-    found["seconds"] = found["run_id"].map(seconds).where(np.isfinite(found["steps"]))
+    found["seconds"] = found["run_id"].map(seconds).astype(float).where(np.isfinite(found["steps"]))
     return found

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from plotting.panels import scale
-from scipy import stats as scipy_stats
 
 from analysis.curve_studies import REPARAMETERISED, SCORE, run, study
+from plotting.panels import scale
 from reading.sweep import MissingDataError
 from stats import curves, designs
 
@@ -77,26 +76,6 @@ def test_a_metric_that_no_run_has_is_missing():
         _binned(run(curves={METRIC: {1: np.nan}}))
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 def test_environments_are_kept_apart():
     made = study(
         [run(env=env, cell=(*SCORE[:2], word, *SCORE[3:])) for env in ("one", "two")
@@ -108,8 +87,6 @@ def test_environments_are_kept_apart():
     assert parts["_in_two"].cells == ["clip", "tanh"]
     assert parts["_in_two"].varied == ("squash",)
     assert list(parts["_in_two"].gaps["cell"]) == ["tanh"]
-
-
 
 
 def test_steps_are_counted_in_the_unit_that_fits_and_every_run_has_its_own():

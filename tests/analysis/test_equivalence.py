@@ -82,7 +82,7 @@ def test_what_has_no_spread_and_what_has_one_seed():
     assert difference([np.full(5, 0.06)]).equivalence(MARGIN) == 1.0
     alone = difference([np.array([0.1])])
     assert math.isnan(alone.equivalence(MARGIN)) and math.isnan(alone.interval()[0])
-    with pytest.raises(ValueError, match="margin is 0.0: no difference is smaller"):
+    with pytest.raises(ValueError, match=r"margin is 0\.0: no difference is smaller"):
         same.equivalence(0.0)
 
 

@@ -58,7 +58,13 @@ def test_variances_against_k_are_points_on_exact_lines() -> None:
     assert [line.tolist() for line in coloured(cosine, SCORE, "o")] == [[[0.5, 2.0], [5.0, 3.0]]]
     assert coloured(of_scale, SCORE, "o")[0][:, 1].tolist() == [4.0, 6.0]
     words = legend(one)
-    assert words == [PATHWISE, SCORE, "score_function baseline=mean", "measured", "exact"]
+    assert words == [
+        PATHWISE,
+        "score function",
+        "score function baseline=mean",
+        "measured",
+        "exact",
+    ]
     assert "mean 1 and std 1" in one.caption
     assert "4.8% (score_function, cosine, mean, at 0.5)" in one.caption, "2.0 of 2.1"
     assert "cosine, quadratic (variance learned_global, squash none), 6 meas" in one.caption
@@ -147,7 +153,7 @@ def test_a_bias_is_the_distance_from_the_truth_with_its_interval() -> None:
     assert "bounded_quadratic" in one.figure.axes[0].get_title()
     below = one.figure.axes[3]
     assert coloured(below, PATHWISE, "o")[0][:, 1] == pytest.approx([-0.4, -0.4])
-    assert legend(one) == [PATHWISE, SCORE, "true"]
+    assert legend(one) == [PATHWISE, "score function", "true"]
 
 
 def test_without_a_bias_that_is_said() -> None:

@@ -148,18 +148,6 @@ def test_bonferroni_level_by_hand():
 # Yield of the pilot plant of Box, Hunter and Hunter (2005, table 5.2): axes T, C, K.
 
 
-
-
-
-
-
-
-
-
-
-
-
-
 @pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15)])
 def test_seeds_needed_is_the_published_table(effect, seeds):
     # Paired t test, two-sided 5%, power 80%, in units of the standard deviation of differences.
@@ -205,15 +193,11 @@ def test_seeds_needed_at_the_edges():
     assert sizes == sorted(sizes, reverse=True)
 
 
-
-
 def test_at_p_of_five_percent_the_observed_effect_has_power_of_about_one_half():
     n = 20
     effect = scipy_stats.t.isf(0.025, n - 1) / math.sqrt(n)
     assert paired.seeds_needed(effect, 1.0, power=0.45) < n < paired.seeds_needed(effect, 1.0, 0.55)
     assert paired.seeds_needed(effect, 1.0) > 1.8 * n
-
-
 
 
 X = np.arange(4.0)

@@ -1,7 +1,5 @@
 """Bootstrap intervals of collections cover as often as is known, on simulated data."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -15,12 +13,6 @@ def _generator(seed):
 
 def _covered(low, high, truth):
     return np.mean((low <= truth) & (truth <= high))
-
-
-
-
-
-
 
 
 @pytest.mark.parametrize(("seeds", "environments"), [(5, 1), (10, 1), (5, 6), (10, 6)])

@@ -28,7 +28,7 @@ def _small(contrasts=None, seeds=range(6), failing=None, **changed):
     """One sweep of two words on one environment."""
     recorded = simulated.sweep(
         "main", {"env": ["pendulum"], "squash": ["clip", "tanh"]}, simulated.worth,
-        generator=np.random.default_rng(0), seeds=seeds, **({"failing": failing} if failing else {}),
+        generator=np.random.default_rng(0), seeds=seeds, **(failing or {}),
     )  # fmt: skip
     contrast = {"title": "tanh - clip", "plus": [{"squash": "tanh"}], "minus": [{"squash": "clip"}]}
     return study_of([recorded], simulated.plan(contrasts or {"H": contrast}, **changed), "small")
@@ -89,7 +89,7 @@ def test_verdicts_come_out_at_the_rates_that_power_says():
 
 
 def test_a_failed_run_has_the_score_of_a_random_policy_and_leaves_no_comparison():
-    study = _small(failing=lambda settings, seed: settings["squash"] == "tanh" and seed == 2)
+    study = _small(failing={"failing": lambda words, seed: words["squash"] == "tanh" and seed == 2})
     failed = study.runs[study.runs["failed"]]
     assert failed[[WITH, WITHOUT, LEARNING]].to_numpy().tolist() == [[0.0, 0.0, 0.0]]
     assert list(failed[FAILED]) == [1.0]
@@ -178,13 +178,15 @@ def test_seeds_are_added_at_the_looks_that_were_planned():
     assert _row(judged(at_look), "H", environment="pendulum")["looks"] == "1 of 2"
 
 
-def test_a_study_is_read_back_from_one_export(tmp_path, study):
+def test_a_study_is_read_back_from_one_export(tmp_path):
     import export
 
-    part = simulated.sweep("more", {"env": ["pendulum"], "squash": ["clip", "tanh"]},
-                           simulated.worth, generator=np.random.default_rng(3), seeds=range(3))  # fmt: skip
-    main = simulated.sweep("main", {"env": ["pendulum"], "variance": ["fixed", "full"]},
-                           simulated.worth, generator=np.random.default_rng(4), seeds=range(3))  # fmt: skip
+    part, main = (
+        simulated.sweep(name, {"env": ["pendulum"], **axes}, simulated.worth,
+                        generator=np.random.default_rng(3), seeds=range(3))
+        for name, axes in (("more", {"squash": ["clip", "tanh"]}),
+                           ("main", {"variance": ["fixed", "full"]}))
+    )  # fmt: skip
     export.export(joined([main, part], "study"), tmp_path)
     assert json.loads((tmp_path / "manifest.json").read_text())["sweep"] == "study"
     back = read_several(tmp_path, ["main", "absent", "more"])
@@ -212,10 +214,12 @@ def test_bad_input_is_one_sentence(tmp_path):
     assert "no run has a setting named squish" in _refused(
         lambda: selected(_small().runs, {"squish": 1})
     )
-    plan = simulated.plan({}, environments={"cartpole": {
-        "title": "x", "where": {"env": "cartpole"}, "random_return": 0, "reference_return": 1}})  # fmt: skip
-    recorded = simulated.sweep("main", {"env": ["pendulum"]}, simulated.worth,
-                               generator=np.random.default_rng(0), seeds=range(2))  # fmt: skip
+    other = {"title": "x", "where": {"env": "cartpole"}, "random_return": 0, "reference_return": 1}
+    plan = simulated.plan({}, environments={"cartpole": other})
+    generator = np.random.default_rng(0)
+    recorded = simulated.sweep(
+        "main", {"env": ["pendulum"]}, simulated.worth, generator=generator, seeds=range(2)
+    )
     assert "environment pendulum of sweep main has no scale" in _refused(
         lambda: study_of([recorded], plan, "s")
     )
