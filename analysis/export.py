@@ -13,7 +13,11 @@ import json
 from pathlib import Path
 
 from reading import sources
+from reading.kinds import TRAININGS
+from reading.preregistration import is_study
 from reading.recorded import MANIFEST, POINTS, RUNS, DataError, Recorded
+from reading.sweep import sweep_of
+from reports.sentences import cost_line
 
 # Where files lie on the machine that trained is nobody's business.
 _LEFT_OUT = ["artifact_uri"]
@@ -59,6 +63,8 @@ def main() -> None:
     print(
         f"wrote {arguments.out / arguments.sweep}: {len(recorded.runs)} runs, {size / 1e6:.1f} MB"
     )
+    if not is_study(recorded.name) and (sweep := sweep_of(recorded)).kind == TRAININGS:
+        print(cost_line(sweep))
     if size > _LARGEST:
         print(f"warning: that is more than {_LARGEST / 1e6:.0f} MB, too much to commit")
 

@@ -74,6 +74,7 @@ def _draw(above: Axes, below: Axes, data: pd.DataFrame, colours: dict[str, str])
     look: Any = {"color": style.GREY, "lw": 2.5, "alpha": 0.6, "zorder": 0}
     above.hlines(truth["true"], truth["x"] - reach, truth["x"] + reach, **look)
     below.axhline(0.0, **look)
+    below.axhline(0.0, color="black", lw=0.5, ls=(0, (4, 3)), zorder=5)
     for number, (line, colour) in enumerate(colours.items()):
         mine = data[data["line"] == line]
         # Side by side, as most of them lie on one another.

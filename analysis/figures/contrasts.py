@@ -42,7 +42,8 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
         "Differences of the returns of the last policies between words of an axis, paired by seed, "
         "means over the cells of the other axes; pale dots are seeds, lines 95% Student-t "
         f"intervals, one by one. Exploratory: verdicts are at 5% after Holm over {compared} "
-        "comparisons, open is not absent, and needs are seeds to add if the estimate were true.",
+        "comparisons; differs does not say that it matters, nor open that there is nothing; needs "
+        "are seeds to add if the estimate were true.",
         captions.confounded(sweep),
     )
     return_columns = [name for name in table if name != "parts"]

@@ -87,9 +87,22 @@ def _draw(ax: Axes, data: pd.DataFrame, rows: list[str]) -> None:
             va="center", fontsize=7, annotation_clip=False,
         )  # fmt: skip
     ax.set_xscale("log")
+    _noise(ax, data, rows)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_yticks(range(len(rows)), rows)
+    ax.set_yticks(range(len(rows)), [style.plain(row) for row in rows])
     ax.tick_params(axis="y", length=0)
+
+
+def _noise(ax: Axes, data: pd.DataFrame, rows: list[str]) -> None:
+    """Shade what is within two standard errors of no bias: an axis of logarithms has no zero."""
+    left, right = ax.get_xlim()
+    for at, line in enumerate(rows):
+        mine = data[(data["line"] == line) & (data["standard_errors"] < _MOST)]
+        if len(mine):
+            edge = 2.0 * float((mine["relative_bias"] / mine["standard_errors"]).median())
+            ax.fill_betweenx([at - 0.35, at + 0.35], left, edge, color="0.9", lw=0, zorder=0)
+            left, right = min(left, edge / 2.0), max(right, edge)
+    ax.set_xlim(left, right)
 
 
 def _said(errors: "pd.Series[float]") -> str:
@@ -106,7 +119,7 @@ def _caption(sweep: Sweep) -> str:
     return captions.compose(
         sweep,
         "Bias of each estimator, the length of its mean less the true gradient (exact, by "
-        "quadrature) relative to the true gradient's, a dot per seed. On the right the largest "
-        "bias of a parameter in standard errors (SE): below 4 it is noise; no noise: the estimate "
-        "of a parameter is the same always, and wrong.",
+        "quadrature) relative to the true gradient's, a dot per seed. Grey: within two standard "
+        "errors of none. On the right the largest bias of a parameter in standard errors (SE): "
+        "below 4 it is noise; no noise: the estimate of a parameter is the same always, and wrong.",
     )

@@ -75,7 +75,7 @@ def _panels(sweep: Sweep, drawn: "pd.Series[bool]") -> Iterator[Panel]:
         except MissingDataError:
             continue
         values = values[values.notna().any(axis="columns")]
-        if metric == CONDITION and (values.abs() < 1e-6).all(axis=None):
+        if metric == CONDITION and (values.abs().fillna(0.0) < 1e-6).all(axis=None):
             continue  # one action dimension, or none that differ: the constant 1
         kinds = sweep.runs.loc[values.index, "squash"].map(_entropy_of)
         for kind in sorted(kinds.unique()) if metric == ENTROPY else [""]:

@@ -9,6 +9,7 @@ cost varies faster than the measure, the score function where the cost has a lar
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -18,6 +19,7 @@ from plotting.scan_panels import OF_MEAN, OF_SCALE
 from reading import measurements
 from reading.kinds import MEASUREMENTS
 from reading.sweep import Sweep
+from stats import closed_forms
 
 OF = MEASUREMENTS
 SETTING = "problem.k"
@@ -46,7 +48,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
         for row, quantity in enumerate((OF_MEAN, OF_SCALE)):
             ax = axes[row, column]
             data = scan_panels.points(mine, SETTING, quantity, f"{problem}, {quantity.title}")
-            scan_panels.draw(ax, data, colours)
+            scan_panels.draw(ax, data, colours, _smooth(str(problem), quantity.title, mine))
             numbers = mine[SETTING]
             wide = numbers.min() > 0.0 and numbers.max() > _WIDE * numbers.min()
             scan_panels.logarithmic(ax, numbers.unique().tolist() if wide else ())
@@ -58,6 +60,21 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
     data = pd.concat(found, ignore_index=True)
     scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
     yield Drawing("variance_versus_k", figure, data, _caption(sweep, table, data))
+
+
+def _smooth(problem: str, part: str, table: pd.DataFrame) -> scan_panels.Curves:
+    """Return the closed forms between the places, of the estimators that have one."""
+    places = table[["problem.mean", "std"]].astype(float).drop_duplicates()
+    if problem not in closed_forms.OF or len(places) != 1 or not (table[SETTING] > 0.0).all():
+        return {}
+    k = np.geomspace(table[SETTING].min(), table[SETTING].max(), 200)
+    forms = [closed_forms.OF[problem](float(one), *places.iloc[0]) for one in k]
+    there = set(table["line"])
+    return {
+        line: (k, np.array([getattr(form, f"{name}_{part}") for form in forms]))
+        for line, name in (("score_function", "score"), ("reparameterised", "pathwise"))
+        if line in there
+    }
 
 
 def _order(problem: str) -> float:

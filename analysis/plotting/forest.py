@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from plotting import panels, style
 from reading.outcomes import WITH, WITHOUT
-from stats.verdicts import ALL, MATTERS, NEGLIGIBLE, OPEN, SAME
+from stats.verdicts import ALL, DIFFERS, MATTERS, NEGLIGIBLE, OPEN, SAME
 
 ROW, HEAD = 0.34, 0.25
 """Inches: height of a contrast, and of the title of a block."""
@@ -24,7 +24,8 @@ _SHIFT = {WITH: -0.17, WITHOUT: 0.17}
 _LOOK: dict[str, Any] = {
     WITH: {"marker": "o", "mfc": "black"}, WITHOUT: {"marker": "o", "mfc": "white"}
 }  # fmt: skip
-_INK = {MATTERS: "#8B0000", NEGLIGIBLE: "#1B5E20", OPEN: "#555555", SAME: "#555555"}
+_INK = {MATTERS: "#8B0000", DIFFERS: "#8B0000", NEGLIGIBLE: "#1B5E20", OPEN: "#555555",
+        SAME: "#555555"}  # fmt: skip
 _LINE = 27  # characters of a row's name
 _MINUS = "\N{MINUS SIGN}"
 

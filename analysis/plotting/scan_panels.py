@@ -1,6 +1,6 @@
 """How the figures of measurements look: points where something was measured, lines where exact."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from plotting import panels, style
 from reading.sweep import MissingDataError
+from stats.estimates import Array
 
 _FEW, _WIDE = 9, 100.0
 COLUMNS = ["panel", "line", "x", "seed", "measured", "exact"]
@@ -63,15 +64,22 @@ def points(table: pd.DataFrame, x: str, quantity: Quantity, panel: str = "") -> 
     return found.dropna(subset="measured").sort_values(["line", "x", "seed"], ignore_index=True)
 
 
-def draw(ax: Axes, data: pd.DataFrame, colours: dict[str, Any]) -> None:
-    """Draw what `points` returns: a dot per measurement, on the exact line.
+Curves = Mapping[str, tuple[Array, Array]]
+"""By line: places, and exact values there."""
+
+
+def draw(
+    ax: Axes, data: pd.DataFrame, colours: dict[str, Any], smooth: Curves | None = None
+) -> None:
+    """Draw what `points` returns: a dot per measurement, on the exact line, smooth where given.
 
     Where not all of a line is known exactly, a dashed one joins the means of its dots.
     """
     for line, mine in data.groupby("line", sort=True):
         look: Any = {"color": colours[str(line)]}
         known = mine.dropna(subset="exact").drop_duplicates("x")
-        ax.plot(known["x"], known["exact"], lw=1.0, **look)
+        places, exact = (smooth or {}).get(str(line), (known["x"], known["exact"]))
+        ax.plot(places, exact, lw=1.0, **look)
         if len(known) < mine["x"].nunique():
             means = mine.groupby("x")["measured"].mean()
             ax.plot(means.index, means, lw=0.7, ls=(0, (4, 2)), **look)

@@ -10,7 +10,7 @@ from reading.study import Study
 from reading.sweep import Sweep
 from reports.wording import counted, probability, rounded
 from stats.estimates import share_interval
-from stats.verdicts import ALL, MARGIN, MATTERS, NEGLIGIBLE, SAME, judged
+from stats.verdicts import ALL, DIFFERS, MARGIN, MATTERS, NEGLIGIBLE, SAME, judged
 
 CLAIM = 10
 """Seeds per cell below which no claim is made."""
@@ -49,14 +49,17 @@ def verdict(row: Mapping[Any, Any], margin: float | None) -> str:
         return f"{name}: open. {rounded(row['estimate'])} with {seeds}: no interval."
     limits = f"{rounded(row['low'], half)} to {rounded(row['high'], half)}"
     numbers = f"{rounded(row['estimate'], half)} ({limits}; {seeds}"
-    flips = f"{probability(row['p_adjusted'])}, by sign flips {probability(row['p_sign_flip'])}"
+    flips = (
+        f"{probability(row['p_adjusted'])}; by sign flips, uncorrected, "
+        f"{probability(row['p_sign_flip'])}"
+    )
     failed = int(row["failed_plus"] + row["failed_minus"])
     lost = f" {failed} of {row['runs_plus'] + row['runs_minus']} runs failed." if failed else ""
     if row["verdict"] == NEGLIGIBLE:
         inside = probability(row["p_equivalence_adjusted"])
         return f"{name}: negligible. {numbers}; within {margin:g}: {inside}).{lost}"
-    if row["verdict"] == MATTERS:
-        return f"{name}: matters. {numbers}; {flips}).{lost}"
+    if row["verdict"] in {MATTERS, DIFFERS}:
+        return f"{name}: {row['verdict']}. {numbers}; {flips}).{lost}"
     needs = row["needs"]
     more = "" if pd.isna(needs) else (
         " More than 1,000 further seeds would be needed." if needs > 1000 else
@@ -127,6 +130,20 @@ def power(subject: Sweep | Study, table: pd.DataFrame) -> list[str]:
             f"(median; {ratios.min():.2f} to {ratios.max():.2f}): below 1 equal seeds pay."
         )
     return told
+
+
+def cost_line(sweep: Sweep) -> str:
+    """Return the line `# Cost` of a sweep's file as the recorded runs have it."""
+    runs = pd.concat([part for part in (sweep.runs, sweep.failed) if len(part)])
+    steps = runs["param.steps"].astype(float)
+    name = "metric.time/cpu_seconds"
+    measured = name in runs and runs[name].notna().all()
+    hours = runs[name if measured else "seconds"].sum() / 3600
+    each = " or ".join(f"{one:,.0f}" for one in sorted(steps.unique()))
+    return (
+        f"# Cost: {counted(len(runs), 'run')} of {each} steps ({steps.sum() / 1e6:.3g} million in "
+        f"all), {hours:.2g} {'core-hours' if measured else 'hours of wall time'}, measured."
+    )
 
 
 def cost(subject: Sweep | Study) -> list[str]:

@@ -1,54 +1,18 @@
-"""Comparisons of settings that were run with the same seeds.
-
-What a seed does to all settings alike cancels in their differences, which are therefore taken
-within each seed; the differences are the sample. Shapes, levels and errors are those of `stats`.
-"""
+"""Families of tests, and the seeds that a paired comparison takes."""
 
 import bisect
 import math
-from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats as scipy_stats
 
 from stats.estimates import (
     Array,
-    checked,
     checked_level,
-    mean_interval,
-    require_same_shape,
-    standard_error,
 )
 
 _MOST_SEEDS = 10**9
 _ROUNDING = 1e-12  # a spread below this share of the largest score is rounding
-
-
-class PairedDifference(NamedTuple):
-    """Mean of x - y over seeds, its t limits and two-sided p: floats, or arrays per column."""
-
-    estimate: Any
-    low: Any
-    high: Any
-    p_value: Any
-
-
-def paired_difference(x: Array, y: Array, level: float = 0.95) -> PairedDifference:
-    """Mean of x - y over seeds, its t interval and the p-value of the paired t test.
-
-    Rows of x and y share a seed, so what a seed does to both cancels. `[seeds]` gives floats,
-    `[seeds, comparisons]` one entry per column. Over k comparisons correct `p_value` by `holm` and
-    widen the limits by `level=bonferroni_level(.95, k)`. One seed has no limits (NaN), and
-    differences without spread have no test: p is NaN.
-    """
-    x, y = checked(x, "x"), checked(y, "y")
-    require_same_shape(x, y)
-    difference = x - y
-    error = standard_error(difference)
-    constant = error <= _ROUNDING * np.maximum(abs(x), abs(y)).max(axis=0)
-    t = difference.mean(axis=0) / np.where(constant, np.nan, error)
-    p_value = 2.0 * scipy_stats.t.sf(abs(t), len(x) - 1)
-    return PairedDifference(*mean_interval(difference, level), p_value)
 
 
 def holm(p_values: Array) -> Array:

@@ -28,6 +28,8 @@ from stats.sequential import looks_so_far, sequential_p, two_sided
 
 ALL = "all"
 MATTERS, NEGLIGIBLE, OPEN, SAME = "matters", "negligible", "open", "the same runs"
+DIFFERS = "differs"
+"""In the place of *matters* where no smallest difference of interest is known."""
 MARGIN = 0.05
 """Smallest difference of interest of a sweep, which declares none, in units of the scale."""
 
@@ -272,7 +274,7 @@ def _with_verdicts(
     rows["in_family"] = family
     rows["verdict"] = np.select(
         [rows["same"], rows["p_equivalence_adjusted"] <= level, rows["p_adjusted"] <= level],
-        [SAME, NEGLIGIBLE, MATTERS],
+        [SAME, NEGLIGIBLE, MATTERS if margin else DIFFERS],
         OPEN,
     )
     rows["needs"] = [

@@ -120,6 +120,16 @@ def test_what_failed_and_what_it_cost_is_said(sweep):
     assert any("below 1 equal seeds pay" in one for one in told["What these seeds can tell"])
 
 
+def test_the_cost_line_is_computed_from_recorded_runs(sweep):
+    line = sentences.cost_line(sweep)
+    assert line.startswith(
+        "# Cost: 10 runs of 400,000 steps (4 million in all), 0.17 hours of wall"
+    )
+    runs = sweep.runs.assign(**{"metric.time/cpu_seconds": 1800.0})
+    known = replace(sweep, runs=runs, failed=sweep.failed.iloc[:0])
+    assert sentences.cost_line(known).endswith("4.5 core-hours, measured.")
+
+
 def test_tables_have_both_endpoints_costs_and_what_is_missing(sweep, study, tmp_path):
     results, comparisons = tables.tables(sweep)
     row = results.data.set_index("cell").loc["tanh"]
