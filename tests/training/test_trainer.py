@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -273,6 +274,49 @@ def test_a_run_ends_with_its_budget(tmp_path: Path, steps: int) -> None:
         pass
     # Four environments are stepped together.
     assert steps <= trainer.step < steps + 4
+
+
+def test_the_final_episodes_are_kept_and_are_those_of_the_metrics(tmp_path: Path) -> None:
+    _, record = train(tmp_path, "env=pendulum")
+    episodes = pd.read_csv(tmp_path / "episodes.csv")
+    assert list(episodes.columns) == ["policy", "noise", "episode", "return", "length"]
+    assert len(episodes) == 2 * 2 * 3
+    for (policy, noise), group in episodes.groupby(["policy", "noise"]):
+        name = f"eval/{policy}_{noise}"
+        assert group["return"].mean() == pytest.approx(record[-1][1][f"{name}_return_mean"])
+        assert group["length"].mean() == record[-1][1][f"{name}_length_mean"] == 200
+        assert group["episode"].tolist() == [0, 1, 2]
+
+
+def test_cells_of_one_seed_are_evaluated_on_the_same_episodes_and_seeds_on_others(
+    tmp_path: Path,
+) -> None:
+    """A policy that does nothing earns what its start states earn."""
+    still = ("env=pendulum", "steps=16", "policy.hidden=[]", "learner.lr=1e-12")
+    earned = {}
+    for cell, seed in (("fixed", 0), ("learned", 0), ("fixed", 1)):
+        train(tmp_path / f"{cell}{seed}", *still, f"variance={cell}", f"seed={seed}")
+        episodes = pd.read_csv(tmp_path / f"{cell}{seed}" / "episodes.csv")
+        earned[cell, seed] = episodes.query("policy == 'final' and noise == 'deterministic'")
+    same = earned["fixed", 0]["return"].to_numpy()
+    np.testing.assert_allclose(earned["learned", 0]["return"], same, rtol=0.05)
+    assert np.abs(earned["fixed", 1]["return"].to_numpy() / same - 1.0).max() > 0.4
+
+
+def test_evaluations_during_training_and_at_the_end_share_no_episode(tmp_path: Path) -> None:
+    run = run_of("env=pendulum", *SHORT)
+    first, last = (run.streams.integer(name) for name in ("evaluation", "final_evaluation"))
+    returns = [
+        evaluate(run.policy, run.environment, seed, 3, True).returns for seed in (first, last)
+    ]
+    assert not set(returns[0]) & set(returns[1])
+
+
+def test_seconds_are_measured_at_the_end(tmp_path: Path) -> None:
+    _, record = train(tmp_path, "env=cartpole")
+    assert 0.0 < record[-1][1]["time/cpu_seconds"] < 60.0
+    assert record[-1][1]["time/wall_seconds"] > 0.0
+    assert not any("time/cpu_seconds" in metrics for _, metrics in record[:-1])
 
 
 @pytest.mark.parametrize("seed", range(4))

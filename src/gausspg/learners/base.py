@@ -6,16 +6,18 @@ them in `state_dict()`. It returns metrics and knows no logger.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from gausspg.diagnostics.base import Diagnostics
 from gausspg.envs.batch import BatchedEnv, Episode, NonFiniteError
 from gausspg.estimators.base import ActionValue, Estimator
 from gausspg.policies.base import ActionDistribution, Policy
+from gausspg.streams import Streams
 
 Schedule = Literal["constant", "linear"]
 
@@ -35,8 +37,39 @@ class Iteration:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a learner is built around; its own settings stand in its YAML.
+
+    Attributes:
+        policy: trained in place.
+        estimator: builds the estimator of the policy's gradient, given what is offered.
+        diagnostics: measured beside the training.
+        differentiable: whether the environments are.
+        gamma: discount per step.
+        num_envs: N.
+        scale_rewards: see `gausspg.learners.reward_scaler.RewardScaler`.
+        budget: environment steps of the run.
+        streams: the run's randomness.
+        device: of policy, critic and buffer.
+    """
+
+    policy: Policy
+    estimator: Callable[..., Estimator]
+    diagnostics: Diagnostics
+    differentiable: bool
+    gamma: float
+    num_envs: int
+    scale_rewards: bool
+    budget: int
+    streams: Streams
+    device: torch.device
+
+
 class Learner(ABC):
-    """A learner."""
+    """A learner: a dataclass of its settings, with a `Context` beside them."""
+
+    context: Context
 
     @abstractmethod
     def iterate(self, env: BatchedEnv, iteration: int, done: float, left: int) -> Iteration:

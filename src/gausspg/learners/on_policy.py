@@ -1,18 +1,19 @@
 """`learner=on_policy`: fresh rollouts, a critic fitted to them, some epochs of minibatches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gausspg.diagnostics.base import Diagnostics
 from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.differentiable import DifferentiableBatch
 from gausspg.envs.rollout import Rollout, collect_episodes, collect_steps
-from gausspg.estimators.base import ActionValue, Estimator, Evidence, Trajectories
+from gausspg.estimators.base import ActionValue, Evidence, Trajectories
 from gausspg.estimators.returns import generalised_advantage, next_values
 from gausspg.learners.base import (
+    Context,
     Iteration,
     Learner,
     Schedule,
@@ -32,12 +33,12 @@ from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.through_dynamics import Window, as_rollout, unroll
 from gausspg.policies.base import ActionDistribution, Policy
 from gausspg.ranges import Count, Fraction, NonNegative, Positive
-from gausspg.streams import Streams
 
 # Rows on which the metrics of the policy are taken; a mean over more changes no decision.
 _METRIC_ROWS = 2048
 
 
+@dataclass(eq=False, repr=False)
 class OnPolicy(Learner):
     """Policy-gradient learning from the policy's own fresh data.
 
@@ -65,79 +66,61 @@ class OnPolicy(Learner):
         critic_activation: of those.
         action_samples: K, with a critic of states and actions: fresh actions in each state, for
             the policy's gradient and for the value of a state; null there means 4.
-        policy: trained in place.
-        estimator: builds the estimator of the policy's gradient, given what is offered.
-        diagnostics: measured beside the training, before an iteration's first gradient step.
-        differentiable: whether the environments are.
-        gamma: discount per step.
-        num_envs: N.
-        scale_rewards: see `RewardScaler`.
-        streams: the run's randomness.
-        device: of policy and critic.
+        context: what it is built around.
     """
 
-    def __init__(
-        self,
-        rollout_steps: Count | None,
-        epochs: Count,
-        minibatch_rows: Count | None,
-        lr: Positive,
-        critic_lr: Positive | None,
-        lr_schedule: Schedule,
-        max_grad_norm: Positive | None,
-        entropy_coefficient: NonNegative,
-        target_kl: Positive | None,
-        critic: Kind | None,
-        gae_lambda: Fraction,
-        critic_hidden: Sequence[Count],
-        critic_activation: OutputActivation,
-        action_samples: Count | None,
-        *,
-        policy: Policy,
-        estimator: Callable[..., Estimator],
-        diagnostics: Diagnostics,
-        differentiable: bool,
-        gamma: float,
-        num_envs: int,
-        scale_rewards: bool,
-        streams: Streams,
-        device: torch.device,
-    ) -> None:
-        self._action_samples = 4 if action_samples is None else action_samples
-        self._estimator = estimator(
-            offered=_offered(critic, differentiable), action_samples=self._action_samples
+    rollout_steps: Count | None
+    epochs: Count
+    minibatch_rows: Count | None
+    lr: Positive
+    critic_lr: Positive | None
+    lr_schedule: Schedule
+    max_grad_norm: Positive | None
+    entropy_coefficient: NonNegative
+    target_kl: Positive | None
+    critic: Kind | None
+    gae_lambda: Fraction
+    critic_hidden: Sequence[Count]
+    critic_activation: OutputActivation
+    action_samples: Count | None
+    context: Context = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        context = self.context
+        self._policy, self._streams, self._device = context.policy, context.streams, context.device
+        self._diagnostics = context.diagnostics
+        self._action_samples = 4 if self.action_samples is None else self.action_samples
+        self._estimator = context.estimator(
+            offered=_offered(self.critic, context.differentiable),
+            action_samples=self._action_samples,
         )
         self._evidence = self._estimator.evidence
-        refuse_samples_without_gradient(self._estimator, policy)
-        refuse_cut_episodes(self._estimator, rollout_steps)
-        diagnostics.refuse_what_has_no_effect(self._evidence)
-        self._diagnostics = diagnostics
         has_critic = self._evidence == "action_values" or self._estimator.uses_value
-        refuse_what_has_no_effect(
-            {
-                "critic": (critic, has_critic),
-                "critic_lr": (critic_lr, has_critic),
-                "action_samples": (action_samples, self._evidence == "action_values"),
-                "target_kl": (target_kl, epochs > 1 and self._evidence != "dynamics"),
-            }
-        )
-        self._rollout_steps, self._epochs = rollout_steps, epochs
-        self._minibatch_rows = minibatch_rows
-        self._lr_schedule: Schedule = lr_schedule
-        self._max_grad_norm = max_grad_norm
-        self._entropy_coefficient, self._target_kl = entropy_coefficient, target_kl
-        self._gae_lambda = gae_lambda
-        self._policy = policy
-        self._gamma, self._num_envs, self._streams, self._device = gamma, num_envs, streams, device
-        self._scaler = RewardScaler(num_envs, gamma, scale_rewards)
+        self._refuse_what_does_not_fit(has_critic)
+        self._scaler = RewardScaler(context.num_envs, context.gamma, context.scale_rewards)
         needed: Kind = "action_value" if self._evidence == "action_values" else "state_value"
         self._critic = FittedCritic(
-            needed if has_critic else None, policy, critic_hidden, critic_activation,
-            self._action_samples, streams.torch("initialisation_critic"),
-        ).to(device)  # fmt: skip
-        groups = _groups(policy, self._critic, lr, critic_lr)
+            needed if has_critic else None, self._policy, self.critic_hidden,
+            self.critic_activation, self._action_samples,
+            self._streams.torch("initialisation_critic"),
+        ).to(self._device)  # fmt: skip
+        groups = _groups(self._policy, self._critic, self.lr, self.critic_lr)
         self._optimiser = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self._initial_lrs: list[float] = [group["lr"] for group in groups]
+
+    def _refuse_what_does_not_fit(self, has_critic: bool) -> None:
+        refuse_samples_without_gradient(self._estimator, self._policy)
+        refuse_cut_episodes(self._estimator, self.rollout_steps)
+        self._diagnostics.refuse_what_has_no_effect(self._evidence)
+        more_epochs = self.epochs > 1 and self._evidence != "dynamics"
+        refuse_what_has_no_effect(
+            {
+                "critic": (self.critic, has_critic),
+                "critic_lr": (self.critic_lr, has_critic),
+                "action_samples": (self.action_samples, self._evidence == "action_values"),
+                "target_kl": (self.target_kl, more_epochs),
+            }
+        )
 
     def action_value(self, observations: Tensor) -> ActionValue | None:
         """See `Learner`."""
@@ -149,7 +132,7 @@ class OnPolicy(Learner):
 
     def iterate(self, env: BatchedEnv, iteration: int, done: float, left: int) -> Iteration:
         """See `Learner`."""
-        factor = lr_factor(self._lr_schedule, done)
+        factor = lr_factor(self.lr_schedule, done)
         for group, lr in zip(self._optimiser.param_groups, self._initial_lrs, strict=True):
             group["lr"] = lr * factor
         if self._evidence == "dynamics":
@@ -170,30 +153,30 @@ class OnPolicy(Learner):
 
     def _collect(self, env: BatchedEnv, iteration: int, left: int) -> Rollout:
         generator = self._streams.torch("action_noise", iteration)
-        if self._rollout_steps is not None:
-            noise = self._policy.draw_noise(generator, self._rollout_steps, self._num_envs)
+        if self.rollout_steps is not None:
+            noise = self._policy.draw_noise(generator, self.rollout_steps, self.context.num_envs)
             # The last rollout ends with the budget, which is what "within N steps" is about.
-            return collect_steps(env, self._policy, noise[: -(-left // self._num_envs)])
+            return collect_steps(env, self._policy, noise[: -(-left // self.context.num_envs)])
         self._scaler.forget_episodes()
         return collect_episodes(
-            env, self._policy, lambda _: self._policy.draw_noise(generator, self._num_envs)
+            env, self._policy, lambda _: self._policy.draw_noise(generator, self.context.num_envs)
         )
 
     def _unroll(self, env: BatchedEnv, iteration: int, left: int) -> list[Window]:
         assert isinstance(env, DifferentiableBatch), "dynamics are offered where they are"
         # Drawn as in `_collect`: other estimators see the same noise.
         generator = self._streams.torch("action_noise", iteration)
-        steps = self._rollout_steps
+        steps = self.rollout_steps
         if steps is None:
             env.reset()
             self._scaler.forget_episodes()
             steps = env.environment.max_episode_steps
             noise = torch.stack(
-                [self._policy.draw_noise(generator, self._num_envs) for _ in range(steps)]
+                [self._policy.draw_noise(generator, self.context.num_envs) for _ in range(steps)]
             )
         else:
-            noise = self._policy.draw_noise(generator, steps, self._num_envs)
-            noise = noise[: -(-left // self._num_envs)]
+            noise = self._policy.draw_noise(generator, steps, self.context.num_envs)
+            noise = noise[: -(-left // self.context.num_envs)]
         horizon = self._estimator.horizon or len(noise)
         return [unroll(env, self._policy, part) for part in noise.split(horizon)]
 
@@ -208,15 +191,15 @@ class OnPolicy(Learner):
                 following = self._critic.values(self._normalise(window.next_observations), noise)
                 following = following.masked_fill(~window.cut, 0.0)
             surrogate = self._estimator.along_trajectories(
-                self._scaler.scale(window.rewards), following, window.ends, self._gamma
+                self._scaler.scale(window.rewards), following, window.ends, self.context.gamma
             )
             loss = -surrogate.mean()
-            if self._entropy_coefficient > 0.0:
+            if self.entropy_coefficient > 0.0:
                 # A sum over time, as the rewards are.
-                loss = loss - self._entropy_coefficient * window.entropies.sum(0).mean()
+                loss = loss - self.entropy_coefficient * window.entropies.sum(0).mean()
             # Not of the critic: it judges and does not flatter.
             (loss / len(windows)).backward(inputs=parameters)
-        norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
+        norm = clip_gradient(self._policy, self.max_grad_norm, "the policy")
         self._optimiser.step()
         return {"gradient/policy_norm": norm}
 
@@ -238,10 +221,12 @@ class OnPolicy(Learner):
         rewards, valid = self._scaler.scale(rollout.rewards), rollout.valid
         if self._evidence == "trajectories":
             weights, targets = self._estimator.weights(
-                Trajectories(rewards, before, following, ends, valid, self._gamma, self._gae_lambda)
+                Trajectories(
+                    rewards, before, following, ends, valid, self.context.gamma, self.gae_lambda
+                )
             )
         else:
-            traces = (rewards, before, following, ends, self._gamma, self._gae_lambda)
+            traces = (rewards, before, following, ends, self.context.gamma, self.gae_lambda)
             targets = generalised_advantage(*traces) + before
             weights = targets - before
         rows, latents = observations[valid.to(self._device)], rollout.latents[valid]
@@ -279,15 +264,15 @@ class OnPolicy(Learner):
         number = len(data)
         generator = self._streams.torch("minibatches", iteration)
         noise = self._streams.torch("update_noise", iteration)
-        size = self._minibatch_rows or number
+        size = self.minibatch_rows or number
         measured: list[dict[str, float]] = []
         epochs = 0
-        for _ in range(self._epochs):
+        for _ in range(self.epochs):
             epochs += 1
             order = torch.randperm(number, generator=generator).to(self._device)
             shuffled = data.in_order(order) if size < number else data
             measured += [self._gradient_step(part, noise) for part in shuffled.slices(size)]
-            if self._target_kl is not None and self._kl(data) > 1.5 * self._target_kl:
+            if self.target_kl is not None and self._kl(data) > 1.5 * self.target_kl:
                 break
         return mean_metrics(measured) | {"train/epochs": float(epochs)}
 
@@ -299,14 +284,14 @@ class OnPolicy(Learner):
         if self._evidence != "dynamics":
             distribution = self._policy(data.observations)
             loss = -self._surrogate(distribution, data, noise).mean()
-            if self._entropy_coefficient > 0.0:
-                loss = loss - self._entropy_coefficient * distribution.entropy().mean()
+            if self.entropy_coefficient > 0.0:
+                loss = loss - self.entropy_coefficient * distribution.entropy().mean()
             loss.backward()
-            norm = clip_gradient(self._policy, self._max_grad_norm, "the policy")
+            norm = clip_gradient(self._policy, self.max_grad_norm, "the policy")
             metrics["gradient/policy_norm"] = norm
         if self._critic.exists:
             metrics["critic/loss"] = self._critic.fit(data)
-            norm = clip_gradient(self._critic, self._max_grad_norm, "the critic")
+            norm = clip_gradient(self._critic, self.max_grad_norm, "the critic")
             metrics["gradient/critic_norm"] = norm
         self._optimiser.step()
         return metrics

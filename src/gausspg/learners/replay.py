@@ -1,19 +1,18 @@
 """`learner=replay`: a replay buffer, twin Q with target networks, an entropy temperature."""
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gausspg.diagnostics.base import Diagnostics
 from gausspg.envs.batch import BatchedEnv, NonFiniteError
 from gausspg.envs.rollout import Rollout, collect_steps
 from gausspg.estimators.base import ActionValue as ActionValueFunction
-from gausspg.estimators.base import Estimator
 from gausspg.learners.base import (
+    Context,
     Iteration,
     Learner,
     Schedule,
@@ -32,7 +31,6 @@ from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.temperature import build_temperature
 from gausspg.policies.base import Policy
 from gausspg.ranges import Count, Natural, NonNegative, Positive, Share
-from gausspg.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class _Minibatch:
     noise: Tensor
 
 
+@dataclass(eq=False, repr=False)
 class Replay(Learner):
     """Off-policy actor-critic learning from everything that happened so far.
 
@@ -80,90 +79,73 @@ class Replay(Learner):
             `Policy.usual_target_entropy`.
         critic_hidden: widths of the critic's hidden layers.
         critic_activation: of those.
-        policy: trained in place.
-        estimator: builds the estimator of the policy's gradient, given what is offered.
-        diagnostics: measured beside the training, after an iteration's updates.
-        gamma: discount per step.
-        num_envs: N.
-        scale_rewards: see `RewardScaler`.
-        budget: environment steps of the run.
-        streams: the run's randomness.
-        device: of policy, critic and buffer.
+        context: what it is built around.
     """
 
-    def __init__(
-        self,
-        rollout_steps: Count,
-        warmup_steps: Natural,
-        buffer_steps: Count,
-        updates_per_step: Positive,
-        minibatch_rows: Count,
-        action_samples: Count,
-        policy_interval: Count,
-        lr: Positive,
-        critic_lr: Positive | None,
-        lr_schedule: Schedule,
-        max_grad_norm: Positive | None,
-        target_rate: Share,
-        temperature: NonNegative | None,
-        tune_temperature: bool | None,
-        target_entropy: float | None,
-        critic_hidden: Sequence[Count],
-        critic_activation: OutputActivation,
-        *,
-        policy: Policy,
-        estimator: Callable[..., Estimator],
-        diagnostics: Diagnostics,
-        gamma: float,
-        num_envs: int,
-        scale_rewards: bool,
-        budget: int,
-        streams: Streams,
-        device: torch.device,
-    ) -> None:
-        if buffer_steps < num_envs:
-            raise ValueError(
-                f"learner.buffer_steps={buffer_steps} cannot hold one step of env.num_envs="
-                f"{num_envs} environments: set at least that many"
-            )
-        if warmup_steps >= budget:
-            raise ValueError(
-                f"learner.warmup_steps={warmup_steps} leaves nothing of steps={budget} to learn "
-                "in: set fewer, or more steps"
-            )
-        self._rollout_steps, self._warmup_steps = rollout_steps, warmup_steps
-        self._updates_per_step, self._minibatch_rows = updates_per_step, minibatch_rows
-        self._action_samples, self._policy_interval = action_samples, policy_interval
-        self._lr_schedule: Schedule = lr_schedule
-        self._max_grad_norm, self._target_rate = max_grad_norm, target_rate
-        self._policy, self._gamma, self._num_envs = policy, gamma, num_envs
-        self._streams, self._device = streams, device
-        self._estimator = estimator(
-            offered=frozenset({"action_values"}), action_samples=action_samples
+    rollout_steps: Count
+    warmup_steps: Natural
+    buffer_steps: Count
+    updates_per_step: Positive
+    minibatch_rows: Count
+    action_samples: Count
+    policy_interval: Count
+    lr: Positive
+    critic_lr: Positive | None
+    lr_schedule: Schedule
+    max_grad_norm: Positive | None
+    target_rate: Share
+    temperature: NonNegative | None
+    tune_temperature: bool | None
+    target_entropy: float | None
+    critic_hidden: Sequence[Count]
+    critic_activation: OutputActivation
+    context: Context = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        context = self.context
+        self._policy, self._streams, self._device = context.policy, context.streams, context.device
+        self._estimator = context.estimator(
+            offered=frozenset({"action_values"}), action_samples=self.action_samples
         )
-        refuse_samples_without_gradient(self._estimator, policy)
-        diagnostics.refuse_what_has_no_effect(self._estimator.evidence)
-        self._diagnostics = diagnostics
-        observation_dim = len(policy.normaliser.mean)
+        self._diagnostics = context.diagnostics
+        self._refuse_what_does_not_fit()
+        observation_dim = len(self._policy.normaliser.mean)
         self._critic = ActionValue(
-            2, observation_dim, policy.code_dim, critic_hidden, critic_activation,
-            streams.torch("initialisation_critic"),
-        ).to(device)  # fmt: skip
+            2, observation_dim, self._policy.code_dim, self.critic_hidden, self.critic_activation,
+            self._streams.torch("initialisation_critic"),
+        ).to(self._device)  # fmt: skip
         self._target = copy.deepcopy(self._critic).requires_grad_(False)
-        self._policy_parameters = [p for p in policy.parameters() if p.requires_grad]
-        self._lrs = {"policy": lr, "critic": critic_lr or lr}
-        self._policy_optimiser = torch.optim.Adam(self._policy_parameters, lr=lr, fused=True)
+        self._policy_parameters = [p for p in self._policy.parameters() if p.requires_grad]
+        self._lrs = {"policy": self.lr, "critic": self.critic_lr or self.lr}
+        self._policy_optimiser = torch.optim.Adam(self._policy_parameters, lr=self.lr, fused=True)
         self._critic_optimiser = torch.optim.Adam(
             self._critic.parameters(), lr=self._lrs["critic"], fused=True
         )
         self._temperature = build_temperature(
-            temperature, tune_temperature, target_entropy, policy, lr, device
-        )
+            self.temperature, self.tune_temperature, self.target_entropy, self._policy, self.lr,
+            self._device,
+        )  # fmt: skip
         # No run fills more than its budget, rounded up to whole steps of the batch.
-        capacity = min(buffer_steps, budget + num_envs)
-        self._buffer = ReplayBuffer(capacity, observation_dim, policy.latent_dim, device)
-        self._scaler = RewardScaler(num_envs, gamma, scale_rewards)
+        capacity = min(self.buffer_steps, context.budget + context.num_envs)
+        latent_dim = self._policy.latent_dim
+        self._buffer = ReplayBuffer(capacity, observation_dim, latent_dim, self._device)
+        self._scaler = RewardScaler(context.num_envs, context.gamma, context.scale_rewards)
         self._steps = self._updates = 0
+
+    def _refuse_what_does_not_fit(self) -> None:
+        num_envs, budget = self.context.num_envs, self.context.budget
+        if self.buffer_steps < num_envs:
+            raise ValueError(
+                f"learner.buffer_steps={self.buffer_steps} cannot hold one step of env.num_envs="
+                f"{num_envs} environments: set at least that many"
+            )
+        if self.warmup_steps >= budget:
+            raise ValueError(
+                f"learner.warmup_steps={self.warmup_steps} leaves nothing of steps={budget} to "
+                "learn in: set fewer, or more steps"
+            )
+        refuse_samples_without_gradient(self._estimator, self._policy)
+        self._diagnostics.refuse_what_has_no_effect(self._estimator.evidence)
 
     def action_value(self, observations: Tensor) -> ActionValueFunction:
         """See `Learner`: the lower of the two."""
@@ -175,12 +157,12 @@ class Replay(Learner):
 
     def iterate(self, env: BatchedEnv, iteration: int, done: float, left: int) -> Iteration:
         """See `Learner`."""
-        factor = lr_factor(self._lr_schedule, done)
+        factor = lr_factor(self.lr_schedule, done)
         set_lr(self._policy_optimiser, self._lrs["policy"] * factor)
         set_lr(self._critic_optimiser, self._lrs["critic"] * factor)
-        steps = min(self._rollout_steps, -(-left // self._num_envs))
+        steps = min(self.rollout_steps, -(-left // self.context.num_envs))
         generator = self._streams.torch("action_noise", iteration)
-        noise = self._policy.draw_noise(generator, steps, self._num_envs)
+        noise = self._policy.draw_noise(generator, steps, self.context.num_envs)
         minibatches = self._streams.torch("minibatches", iteration)
         update_noise = self._streams.torch("update_noise", iteration)
         former = copy.deepcopy(self._policy)
@@ -189,12 +171,12 @@ class Replay(Learner):
         for t in range(steps):
             rollouts.append(collect_steps(env, self._policy, noise[t : t + 1]))
             self._buffer.add(transitions(rollouts[-1]))
-            self._steps += self._num_envs
+            self._steps += self.context.num_envs
             due = self._minibatches(minibatches, update_noise)
             for left_over, minibatch in zip(range(len(due))[::-1], due, strict=True):
                 # The last updates of each kind stand for those since the last step of the
                 # environments, also as to what is not finite.
-                measure = left_over < self._policy_interval
+                measure = left_over < self.policy_interval
                 metrics = self._update(minibatch, factor, measure)
                 measured += [metrics] if metrics else []
         metrics = mean_metrics(measured)
@@ -207,7 +189,7 @@ class Replay(Learner):
         }
         self._take_into_statistics(rollouts)
         episodes = [episode for rollout in rollouts for episode in rollout.episodes]
-        return Iteration(steps * self._num_envs, episodes, metrics)
+        return Iteration(steps * self.context.num_envs, episodes, metrics)
 
     def _take_into_statistics(self, rollouts: Sequence[Rollout]) -> None:
         # Once per iteration, so that normalisation stands still within it, as with every learner.
@@ -226,13 +208,13 @@ class Replay(Learner):
     ) -> list[_Minibatch]:
         """Draw what the updates that are due consume, all at once."""
         # A millionth more: 100 steps at 0.29 make 28.999999999999996 updates by float arithmetic.
-        wanted = (self._steps - self._warmup_steps) * self._updates_per_step + 1e-6
+        wanted = (self._steps - self.warmup_steps) * self.updates_per_step + 1e-6
         due = int(wanted) - self._updates
         if due <= 0:
             return []
-        rows, policy = self._minibatch_rows, self._policy
+        rows, policy = self.minibatch_rows, self._policy
         steps = self._buffer.sample(due * rows, generator)
-        noise = policy.draw_noise(noise_generator, due, 1 + self._action_samples, rows)
+        noise = policy.draw_noise(noise_generator, due, 1 + self.action_samples, rows)
         noise = noise.to(self._device)
         observations = policy.normaliser(steps.observations).split(rows)
         following = policy.normaliser(steps.next_observations).split(rows)
@@ -250,10 +232,10 @@ class Replay(Learner):
     def _update(self, data: _Minibatch, factor: float, measure: bool) -> dict[str, float]:
         """Improve critic and policy once; with `measure`, return metrics, which cost."""
         metrics = self._critic_step(data, measure)
-        if self._updates % self._policy_interval == 0:
+        if self._updates % self.policy_interval == 0:
             metrics |= self._policy_step(data, factor, measure)
         with torch.no_grad():
-            self._target.flat.lerp_(self._critic.flat, self._target_rate)
+            self._target.flat.lerp_(self._critic.flat, self.target_rate)
         self._updates += 1
         return metrics
 
@@ -264,7 +246,7 @@ class Replay(Learner):
             value = self._target.lowest(data.next_observations, following.encode(u))
             if not self._temperature.is_zero:
                 value -= self._temperature.value * following.log_prob(u)
-            targets = torch.addcmul(data.rewards, data.continues, value, value=self._gamma)
+            targets = torch.addcmul(data.rewards, data.continues, value, value=self.context.gamma)
             codes = following.encode(data.latents)
         loss = self._critic.fit(data.observations, codes, targets)
         norm = self._clip(self._critic, "the critic", measure)
@@ -293,10 +275,10 @@ class Replay(Learner):
         return {"gradient/policy_norm": norm} if measure else {}
 
     def _clip(self, module: nn.Module, name: str, measure: bool) -> float:
-        if self._max_grad_norm is None and not measure:
+        if self.max_grad_norm is None and not measure:
             return 0.0
         try:
-            return clip_gradient(module, self._max_grad_norm, name)
+            return clip_gradient(module, self.max_grad_norm, name)
         except NonFiniteError as error:
             # The policy is not measured at every update, and the critic fails on what it does.
             if all(bool(parameter.isfinite().all()) for parameter in self._policy_parameters):

@@ -10,7 +10,7 @@ import torch
 from gausspg.diagnostics.base import Diagnostics
 from gausspg.diagnostics.none import Nothing
 from gausspg.envs.base import BaseEnvironment
-from gausspg.learners.base import Learner
+from gausspg.learners.base import Context, Learner
 from gausspg.policies.actions import BoxActions, from_plain, to_plain
 from gausspg.policies.base import Policy
 from gausspg.policies.normaliser import Normaliser
@@ -118,18 +118,10 @@ def build_learner(
     diagnostics: Diagnostics = (
         Nothing() if settings.diagnostics is None else build(settings.diagnostics, "diagnostics")
     )
-    learner: Learner = build(
-        settings.learner,
-        "learner",
-        policy=policy,
-        estimator=partial(build, settings.estimator, "estimator"),
-        diagnostics=diagnostics,
-        differentiable=environment.differentiable,
-        gamma=settings.gamma,
-        num_envs=environment.num_envs,
-        scale_rewards=environment.normalise_reward,
-        budget=settings.steps,
-        streams=streams,
-        device=device,
-    )
+    context = Context(
+        policy, partial(build, settings.estimator, "estimator"), diagnostics,
+        environment.differentiable, settings.gamma, environment.num_envs,
+        environment.normalise_reward, settings.steps, streams, device,
+    )  # fmt: skip
+    learner: Learner = build(settings.learner, "learner", context=context)
     return learner

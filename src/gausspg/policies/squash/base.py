@@ -10,8 +10,9 @@ class and one YAML in `conf/squash/`.
 from abc import ABC, abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from gausspg.policies.box import ActionBox
 from gausspg.policies.normal import Normal
 
 # Nodes of the trapezoidal rule for the std of the action; g may have a kink, which costs the rule
@@ -19,7 +20,7 @@ from gausspg.policies.normal import Normal
 _NODES, _REACH = 16_000, 8.0
 
 
-class Squash(nn.Module, ABC):
+class Squash(ActionBox, ABC):
     """A map u -> action with the density it declares.
 
     Class attributes say what it needs; refusals ask these and never a name:
@@ -32,39 +33,18 @@ class Squash(nn.Module, ABC):
         high: `[action_dim]`, float64, upper bounds, may be inf.
 
     Raises:
-        ValueError: bounds that are NaN or reversed; or a squash that bounds, and no dimension with
-            two finite bounds, or one with a single finite bound.
+        ValueError: see `ActionBox`; or a squash that bounds, and no dimension with two finite
+            bounds, or one with a single finite bound.
     """
 
     needs_independent: bool = False
     bounds_actions: bool = True
     entropy_depends_on_mean: bool = True
-    low: Tensor
-    high: Tensor
-    centre: Tensor
-    half_range: Tensor
-    _unit: Tensor
-    bounded: Tensor
 
     def __init__(self, *, low: Tensor, high: Tensor) -> None:
-        super().__init__()
-        _refuse_bounds_that_are_none(low, high)
-        # Bounds of +-3e38 mean "unbounded"; their difference is infinite in float32.
-        bounded = torch.isfinite(low) & torch.isfinite(high) & torch.isfinite((high - low).float())
+        super().__init__(low, high)
         if self.bounds_actions:
-            self._refuse_what_it_cannot_bound(low, high, bounded)
-        half_range = torch.where(bounded, (high - low) / 2, 1.0)
-        self.register_buffer("bounded", bounded)
-        self._all_bounded = bool(bounded.all())
-        self.register_buffer("centre", torch.where(bounded, (low + high) / 2, 0.0).float())
-        self.register_buffer("half_range", half_range.float())
-        # Where the bounds coincide there is one action, and the density is that of g(u).
-        unit = torch.where(half_range > 0.0, half_range, 1.0).float()
-        self.register_buffer("_unit", unit, persistent=False)
-        # Rounded inwards: 0.1 as a float32 lies outside a Box of float64 that ends at 0.1.
-        inside_low, inside_high = _least_float32(low), -_least_float32(-high)
-        self.register_buffer("low", torch.where(bounded, inside_low, -torch.inf).float())
-        self.register_buffer("high", torch.where(bounded, inside_high, torch.inf).float())
+            self._refuse_what_it_cannot_bound(low, high)
 
     @abstractmethod
     def bounded_part(self, u: Tensor) -> Tensor:
@@ -100,17 +80,8 @@ class Squash(nn.Module, ABC):
 
         With a squash that bounds, no action leaves its Box, in the Box's own precision.
         """
-        action = self.centre + self.half_range * self.scaled(u)
-        return action.clamp(self.low, self.high) if self.bounds_actions else action
-
-    @property
-    def log_half_range(self) -> Tensor:
-        """Log of the half-range of each dimension, 0 for one without bounds, `[action_dim]`."""
-        return self._unit.log()
-
-    def where_bounded(self, values: Tensor, otherwise: Tensor) -> Tensor:
-        """Take `values` in bounded dimensions, else `otherwise`; all `[..., action_dim]`."""
-        return values if self._all_bounded else torch.where(self.bounded, values, otherwise)
+        action = self.from_half_ranges(self.scaled(u))
+        return self.inside(action) if self.bounds_actions else action
 
     def latent_std(self, action_std: Tensor) -> Tensor:
         """Return the std of u at which the action has this one, where the mean of u is 0.
@@ -152,7 +123,7 @@ class Squash(nn.Module, ABC):
         """Share of the action's entries beyond 0.99 of the way to a bound, a scalar."""
         return ((self.scaled(u).abs() > 0.99) & self.bounded).float().mean()
 
-    def _refuse_what_it_cannot_bound(self, low: Tensor, high: Tensor, bounded: Tensor) -> None:
+    def _refuse_what_it_cannot_bound(self, low: Tensor, high: Tensor) -> None:
         word = type(self).__module__.rpartition(".")[2]
         one_sided = torch.isfinite(low) != torch.isfinite(high)
         if one_sided.any():
@@ -161,27 +132,11 @@ class Squash(nn.Module, ABC):
                 f"squash={word} needs both bounds of an action or none, and dimension {place} lies "
                 f"between {low[place].item():g} and {high[place].item():g}: use squash=none"
             )
-        if not bounded.any():
+        if not self.bounded.any():
             raise ValueError(
                 f"squash={word} needs finite action bounds and the "
                 f"environment's are {low.tolist()} to {high.tolist()}: use squash=none"
             )
-
-
-def _refuse_bounds_that_are_none(low: Tensor, high: Tensor) -> None:
-    for place, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
-        if not least <= most:
-            raise ValueError(
-                f"action dimension {place} has the bounds {least} and {most}, between which there "
-                "is no action: correct the environment's action space"
-            )
-
-
-def _least_float32(values: Tensor) -> Tensor:
-    """Return the least float32 that is no less than each value, `[action_dim]`."""
-    rounded = values.float()
-    above = torch.nextafter(rounded, torch.full_like(rounded, torch.inf))
-    return torch.where(rounded.double() < values.double(), above, rounded)
 
 
 class LatentDensity(Squash):
