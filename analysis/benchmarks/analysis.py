@@ -1,4 +1,4 @@
-"""How long the analysis takes, and how much memory, for stores of growing size.
+"""How much processor time and memory the analysis takes, for stores of growing size.
 
     python analysis/benchmarks/analysis.py                      # 1,000 runs: load, figures, report
     python analysis/benchmarks/analysis.py --runs 1000 10000    # and whether loading grows linearly
@@ -23,28 +23,28 @@ POINTS = 200
 
 
 def measure(uri: str, folder: Path | None) -> dict[str, float]:
-    """Return seconds of loading, and of figures and report if there is a folder; peak memory."""
-    begin = time.perf_counter()
+    """Return processor seconds of loading, figures and report (given a folder); peak memory."""
+    begin = time.process_time()
     from reading.sweep import load
 
-    imported = time.perf_counter()
+    imported = time.process_time()
     study = load(uri, "pilot")
     found = {
         "runs": len(study.runs),
         "import_s": imported - begin,
-        "load_s": time.perf_counter() - imported,
+        "load_s": time.process_time() - imported,
     }
     if folder is not None:
         import make_figures
         import report
 
         with contextlib.redirect_stdout(io.StringIO()):
-            begin = time.perf_counter()
+            begin = time.process_time()
             make_figures.make(study, folder)
-            found["figures_s"] = time.perf_counter() - begin
-            begin = time.perf_counter()
+            found["figures_s"] = time.process_time() - begin
+            begin = time.process_time()
             report.make(study, folder)
-            found["report_s"] = time.perf_counter() - begin
+            found["report_s"] = time.process_time() - begin
     # Kilobytes on Linux, bytes on macOS.
     unit = 1e9 if sys.platform == "darwin" else 1e6
     found["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

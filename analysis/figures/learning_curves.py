@@ -119,7 +119,9 @@ def _panel(
     bottom, top = ax.get_ylim()
     lines = lines.assign(step=lines["share"] * lines["budget"] / x.unit)
     look = {"data": lines, "x": "step", "y": "value", "hue": "word", "palette": colour, "ax": ax}
-    sns.lineplot(**look, units="seed", estimator=None, lw=0.5, alpha=style.SEED_ALPHA, legend=False)
+    if panels.few(lines):
+        sns.lineplot(**look, units="seed", estimator=None, lw=0.5, alpha=style.SEED_ALPHA,
+                     legend=False)  # fmt: skip
     sns.lineplot(**look, errorbar=panels.band_limits, legend=False,
                  err_kws={"alpha": style.BAND_ALPHA, "lw": 0})  # fmt: skip
     for number, (word, hue) in enumerate(colour.items()):

@@ -108,8 +108,9 @@ def _drawing(
             ax.set_yscale("log")
         tidy = tidy.assign(panel=panel.title, metric=panel.metric, step=tidy["share"] * x.end)
         look = {"data": tidy, "x": "step", "y": "value", "hue": "word", "palette": colour, "ax": ax}
-        sns.lineplot(**look, units="seed", estimator=None, lw=0.5, alpha=style.SEED_ALPHA,
-                     legend=False)  # fmt: skip
+        if panels.few(tidy):
+            sns.lineplot(**look, units="seed", estimator=None, lw=0.5, alpha=style.SEED_ALPHA,
+                         legend=False)  # fmt: skip
         sns.lineplot(**look, estimator="median", errorbar=None, legend=False)
         panels.fit_y(ax, tidy["value"])
         _bounds(ax, sweep, panel)

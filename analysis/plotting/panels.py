@@ -18,6 +18,7 @@ from stats.estimates import t_factor
 
 FEWEST = 3
 """Seeds of a band: with one degree of freedom it would cover the panel."""
+_MOST = 20  # seeds that are drawn one by one
 _LETTER = 0.06  # inches, the width of one
 # The lowest and highest 5% of the values may each take three quarters of the height of the others.
 _RARE, _ROOM = 0.05, 0.75
@@ -35,6 +36,11 @@ def t_limits(values: "pd.Series[float]") -> tuple[float, float]:
 def band_limits(values: "pd.Series[float]") -> tuple[float, float]:
     """Return `t_limits`, or none where a band of so few would fill the panel."""
     return t_limits(values) if len(values) >= FEWEST else (math.nan, math.nan)
+
+
+def few(lines: pd.DataFrame) -> bool:
+    """Tell whether single seeds can be told apart, and are drawn."""
+    return lines["seed"].nunique() <= _MOST
 
 
 class Scale(NamedTuple):

@@ -16,6 +16,7 @@ from figures import variance_versus_k as fig_variance_versus_k
 from plotting import style
 from plotting.drawing import Drawing
 from reading.sweep import MissingDataError
+from stats import closed_forms
 
 SCORE, PATHWISE = "score_function", "reparameterised"
 
@@ -143,6 +144,18 @@ def bias_rows() -> list[dict[str, Any]]:
     ]
 
 
+def test_exact_curves_are_smooth_where_the_closed_form_is_what_was_recorded() -> None:
+    exact = {k: closed_forms.cosine(k, 1.0, 1.0).score_mean for k in (0.5, 1.0, 5.0)}
+    rows = scan("cosine", "problem.k", {SCORE: {k: (v, v) for k, v in exact.items()}})
+    one = drawn(fig_variance_versus_k, rows)
+    of_mean, of_scale = one.figure.axes
+    (curve,) = coloured(of_mean, SCORE)
+    at_two = float(np.interp(2.0, curve[:, 0], curve[:, 1]))
+    assert at_two == pytest.approx(closed_forms.cosine(2.0, 1.0, 1.0).score_mean, rel=1e-3)
+    # The made-up exact values of the scale are none of the closed form: they stay as recorded.
+    assert len(coloured(of_scale, SCORE)[0]) == 3
+
+
 def test_a_bias_is_the_distance_from_the_truth_with_its_interval() -> None:
     one = drawn(fig_bias, bias_rows())
     table = one.data.set_index(["panel", "line", "x"]).sort_index()
@@ -180,7 +193,7 @@ def test_mistakes_stand_below_what_is_right_with_the_same_squash() -> None:
     one = drawn(fig_mistakes, rows)
     (ax,) = one.figure.axes
     assert [label.get_text() for label in ax.get_yticklabels()] == [
-        SCORE, "wrong_entropy_without_squash", "wrong_gradient_through_sample"
+        "score function", "wrong entropy without squash", "wrong gradient through sample"
     ]  # fmt: skip
     assert [text.get_text() for text in ax.texts] == ["1.0 to 2.0 SE", "540 to 560 SE", "no noise"]
     assert set(one.data["panel"]) == {"bounded_quadratic, tanh"}, "nothing is wrong with clip"
