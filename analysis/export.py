@@ -1,4 +1,4 @@
-"""Write the runs of a sweep as a data set that is committed with the project.
+"""Write the runs of a sweep or a study as a data set that is committed with the project.
 
     python analysis/export.py pilot
 
@@ -12,8 +12,12 @@ import hashlib
 import json
 from pathlib import Path
 
-import sources
-from recorded import MANIFEST, POINTS, RUNS, DataError, Recorded, read
+from reading import sources
+from reading.kinds import TRAININGS
+from reading.preregistration import is_study
+from reading.recorded import MANIFEST, POINTS, RUNS, DataError, Recorded
+from reading.sweep import sweep_of
+from reports.sentences import cost_line
 
 # Where files lie on the machine that trained is nobody's business.
 _LEFT_OUT = ["artifact_uri"]
@@ -47,18 +51,20 @@ def export(recorded: Recorded, folder: Path) -> int:
 def main() -> None:
     """Read the arguments, export."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("sweep", help="its name, as in sweeps/")
+    parser.add_argument("sweep", help="its name, or that of a study, as in sweeps/")
     parser.add_argument("--store", default="", metavar="URI", help="of the tracking store")
     parser.add_argument("--out", type=Path, default=sources.DATA, help="folder of the data sets")
     arguments = parser.parse_args()
     try:
-        recorded = read(sources.store_uri(arguments), arguments.sweep)
+        recorded = sources.record(sources.store_uri(arguments), arguments.sweep)
     except DataError as error:
         sources.fail(error)
     size = export(recorded, arguments.out / arguments.sweep)
     print(
         f"wrote {arguments.out / arguments.sweep}: {len(recorded.runs)} runs, {size / 1e6:.1f} MB"
     )
+    if not is_study(recorded.name) and (sweep := sweep_of(recorded)).kind == TRAININGS:
+        print(cost_line(sweep))
     if size > _LARGEST:
         print(f"warning: that is more than {_LARGEST / 1e6:.0f} MB, too much to commit")
 

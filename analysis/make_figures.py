@@ -1,10 +1,10 @@
-"""Draw every figure and table of the study.
+"""Draw every figure and table of a sweep or a study.
 
     python analysis/make_figures.py                  # of all exported data, analysis/data/*
-    python analysis/make_figures.py pilot            # of one data set
+    python analysis/make_figures.py pilot            # of one data set, or a study of several sweeps
     python analysis/make_figures.py pilot --store    # of a sweep in the tracking store
 
-writes `analysis/figures/<name>/`: PNG, PDF, CSV with the numbers and TXT with the caption of each
+writes `analysis/results/<name>/`: PNG, PDF, CSV with the numbers and TXT with the caption of each
 figure, CSV, Markdown and LaTeX of each table, and `manifest.json` with the runs, the hashes of
 their configurations, the commands that made them and the hash of every file. What is read from a
 store is also attached to the sweep's run there, unless `--no-attach`.
@@ -18,32 +18,33 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import drawing
-import sources
-import tables
-from gallery import drawings, figure_names
 from gausspg.tracking import StoreError, add_artifacts
-from kinds import TRAININGS
-from load import Study
-from recorded import MANIFEST, DataError
+from plotting import drawing
+from reading import sources
+from reading.kinds import MEASUREMENTS
+from reading.recorded import MANIFEST, DataError
+from reading.study import Study
+from reading.sweep import Sweep
+from reports import tables
+from reports.gallery import drawings, figure_names
 
 
-def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[Path]:
-    """Draw all (or only some) figures and the tables of a study into a folder.
+def make(subject: Sweep | Study, folder: Path, only: Sequence[str] | None = None) -> list[Path]:
+    """Draw all (or only some) figures and the tables into a folder.
 
     What an earlier call left there and this one does not make again is removed.
     """
     begin = time.perf_counter()
-    cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
-    print(f"{study.name}: {len(study.runs)} runs, {cells}", flush=True)
-    problems = Counter(problem.partition(":")[0] for problem in study.gaps["problem"])
+    cells = subject.runs["cell"].nunique()
+    print(f"{subject.name}: {len(subject.runs)} runs, {cells} cell{'s' * (cells > 1)}", flush=True)
+    problems = Counter(problem.partition(":")[0] for problem in subject.gaps["problem"])
     for problem, count in sorted(problems.items()):
         print(f"  incomplete: {count} runs {problem}")
     files: list[Path] = []
-    for one in drawings(study, only):
+    for one in drawings(subject, only):
         files += drawing.save(one, folder)
     # They are of returns.
-    for table in tables.tables(study) if study.kind == TRAININGS else ():
+    for table in () if subject.kind == MEASUREMENTS else tables.tables(subject):
         files += tables.save(table, folder)
     hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     before = _listed(folder)
@@ -52,7 +53,7 @@ def make(study: Study, folder: Path, only: Sequence[str] | None = None) -> list[
             (folder / name).unlink(missing_ok=True)
     else:
         hashes = before | hashes
-    files.append(_write_manifest(study, folder, hashes))
+    files.append(_write_manifest(subject, folder, hashes))
     print(f"  wrote {folder}, {time.perf_counter() - begin:.1f} s")
     return files
 
@@ -63,18 +64,18 @@ def _listed(folder: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text())["files"]) if path.is_file() else {}
 
 
-def _write_manifest(study: Study, folder: Path, hashes: Mapping[str, str]) -> Path:
+def _write_manifest(subject: Sweep | Study, folder: Path, hashes: Mapping[str, str]) -> Path:
     """Write what the files were made of; without a date, so that equal data give equal bytes."""
-    runs = study.runs[["run_id", "cell", "seed", "config_hash"]].to_dict("records")
+    runs = subject.runs[["run_id", "cell", "seed", "config_hash"]].to_dict("records")
     path = folder / MANIFEST
     content = {
-        "study": study.name,
-        "commands": sorted(study.runs["command"].dropna().unique()),
+        "name": subject.name,
+        "commands": sorted(subject.runs["command"].dropna().unique()),
         "runs": runs,
-        "gaps": study.gaps.to_dict("records"),
+        "gaps": subject.gaps.to_dict("records"),
         "versions": {
             name: importlib.metadata.version(name)
-            for name in ("matplotlib", "numpy", "pandas", "scipy")
+            for name in ("matplotlib", "numpy", "pandas", "scipy", "seaborn")
         },
         "files": dict(sorted(hashes.items())),
     }
@@ -82,9 +83,9 @@ def _write_manifest(study: Study, folder: Path, hashes: Mapping[str, str]) -> Pa
     return path
 
 
-def attach(study: Study, uri: str, folder: Path) -> None:
+def attach(subject: Sweep | Study, uri: str, folder: Path) -> None:
     """Add the folder's files to the run of the latest sweep, where its runs are browsed."""
-    parents = study.runs.sort_values("started")["parent_run_id"].dropna()
+    parents = subject.runs.sort_values("started")["parent_run_id"].dropna()
     if parents.empty:
         print("  attached to no run: these belong to no sweep's own run")
         return
@@ -96,15 +97,15 @@ def main() -> None:
     """Read the arguments, draw."""
     parser = sources.parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=figure_names(), help="only these figures")
-    parser.add_argument("--out", type=Path, default=sources.FIGURES, help="folder of the figures")
+    parser.add_argument("--out", type=Path, default=sources.RESULTS, help="folder of the figures")
     parser.add_argument("--no-attach", action="store_true", help="leave the store as it is")
     arguments = parser.parse_args()
     try:
-        for study in sources.studies(arguments):
-            folder = arguments.out / study.name
-            make(study, folder, arguments.only)
+        for subject in sources.named(arguments):
+            folder = arguments.out / subject.name
+            make(subject, folder, arguments.only)
             if arguments.store is not None and not arguments.no_attach:
-                attach(study, sources.store_uri(arguments), folder)
+                attach(subject, sources.store_uri(arguments), folder)
     except (DataError, StoreError) as error:
         sources.fail(error)
 

@@ -14,28 +14,26 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-import closed_forms
-import measurements
-import sources
-from closed_forms import Variances
-from drawing import MissingDataError
-from kinds import MEASUREMENTS
-from load import Study
-from recorded import DataError
-from stats import Array, mean_interval
+from reading import measurements, sources
+from reading.kinds import MEASUREMENTS
+from reading.recorded import DataError
+from reading.sweep import MissingDataError, Sweep
+from stats import closed_forms
+from stats.closed_forms import Variances
+from stats.estimates import Array, mean_interval
 
 SETTING = "problem.k"
 SCORE, PATHWISE = "score_function", "reparameterised"
 PARTS = ("mean", "scale")
 
 
-def rows(study: Study) -> pd.DataFrame:
+def rows(sweep: Sweep) -> pd.DataFrame:
     """Return one row per problem, part and crossing.
 
     Raises:
         MissingDataError: nothing crosses in what was measured.
     """
-    table = measurements.scanned(study, SETTING, list(closed_forms.OF))
+    table = measurements.scanned(sweep, SETTING, list(closed_forms.OF))
     found = []
     for problem, mine in table.groupby("problem", sort=True):
         mean, std = _only(mine, "problem.mean"), _only(mine, "std")
@@ -119,10 +117,10 @@ def main() -> None:
     parser = sources.parser(__doc__)
     arguments = parser.parse_args()
     try:
-        for study in sources.studies(arguments, MEASUREMENTS):
-            print(rows(study).round(4).to_string(index=False))
-            if len(study.gaps):
-                print("without a finished run:", study.gaps.to_string(index=False), sep="\n")
+        for sweep in sources.sweeps(arguments, MEASUREMENTS):
+            print(rows(sweep).round(4).to_string(index=False))
+            if len(sweep.gaps):
+                print("without a finished run:", sweep.gaps.to_string(index=False), sep="\n")
     except (DataError, MissingDataError) as error:
         sources.fail(error)
 

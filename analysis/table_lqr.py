@@ -12,15 +12,15 @@ import argparse
 import torch
 import yaml
 
-import sources
 from gausspg import agent
 from gausspg.envs.lqr import LQR
 from gausspg.policies.gaussian import GaussianPolicy
 from gausspg.tracking import artifact_file
 from gausspg.training import factory
 from gausspg.training.settings import check
-from load import load
-from recorded import DataError
+from reading import sources
+from reading.recorded import DataError
+from reading.sweep import load
 
 
 def relative_cost(run_id: str, uri: str) -> tuple[float, float]:

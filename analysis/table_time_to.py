@@ -1,54 +1,30 @@
-"""After how many steps and seconds the runs of a sweep first pass a return.
+"""After how many steps and seconds the runs of a sweep pass a return and stay there.
 
     python analysis/table_time_to.py solve_bipedal_walker_replay --store --solved 300
 
-prints, per run, the first evaluation during training whose deterministic mean return is at least
-that, the wall time of training until then, evaluations left out, and the returns over fresh
-episodes at the end: of the last policy, and of the best by the evaluations during training.
+prints, per run, the first of two consecutive evaluations during training whose deterministic mean
+returns are at least that, the wall time of training until then, evaluations left out, and the
+returns over fresh episodes at the end: of the last policy, and of the best by the evaluations.
 """
 
 import pandas as pd
 
-import sources
-from kinds import TRAININGS
-from load import Study
-from recorded import DataError
+from reading import sources
+from reading.kinds import TRAININGS
+from reading.recorded import DataError
+from reading.sweep import MissingDataError, Sweep
+from stats.thresholds import passed
 
-DURING = "eval/deterministic_return_mean"
 BEST = "eval/best_deterministic_return_mean"
-RATE = "time/steps_per_second"
 
 
-def rows(study: Study, solved: float) -> pd.DataFrame:
+def rows(sweep: Sweep, solved: float) -> pd.DataFrame:
     """Return one row per run."""
-    evaluations, rates = study.curves(DURING), study.curves(RATE)
-    best = study.curves(BEST).set_index("run_id")["value"]
-    found = []
-    for run_id, cell, seed, score in zip(
-        *(study.runs[name] for name in ("run_id", "cell", "seed", "score")), strict=True
-    ):
-        own = evaluations[evaluations["run_id"] == run_id]
-        passed = own.loc[own["value"] >= solved, "step"]
-        steps = int(passed.min()) if len(passed) else None
-        taken = None if steps is None else seconds(rates[rates["run_id"] == run_id], steps)
-        found.append(
-            {
-                "cell": cell,
-                "seed": seed,
-                "steps": steps,
-                "seconds": None if taken is None else round(taken, 1),
-                "final": round(score, 1),
-                "best": round(best[run_id], 1) if run_id in best else None,
-            }
-        )
-    return pd.DataFrame(found).astype({"steps": "Int64"})
-
-
-def seconds(rates: pd.DataFrame, until: int) -> float:
-    """Wall time of a run's iterations up to a step, by the rate each of them recorded."""
-    rates = rates[rates["step"] <= until].sort_values("step")
-    taken = rates["step"].diff().fillna(rates["step"])
-    return float((taken / rates["value"]).sum())
+    best = sweep.curves(BEST).set_index("run_id")["value"]
+    final = sweep.runs.set_index("run_id")["score"]
+    found = passed(sweep, solved)
+    found = found.assign(final=found["run_id"].map(final), best=found["run_id"].map(best))
+    return found[["cell", "seed", "steps", "seconds", "final", "best"]].round(1)
 
 
 def main() -> None:
@@ -57,11 +33,11 @@ def main() -> None:
     parser.add_argument("--solved", type=float, required=True, help="return to be passed")
     arguments = parser.parse_args()
     try:
-        for study in sources.studies(arguments, TRAININGS):
-            print(rows(study, arguments.solved).to_string(index=False))
-            if len(study.gaps):
-                print("without a finished run:", study.gaps.to_string(index=False), sep="\n")
-    except DataError as error:
+        for sweep in sources.sweeps(arguments, TRAININGS):
+            print(rows(sweep, arguments.solved).to_string(index=False))
+            if len(sweep.gaps):
+                print("without a finished run:", sweep.gaps.to_string(index=False), sep="\n")
+    except (DataError, MissingDataError) as error:
         sources.fail(error)
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from load import AXES, Study
+from reading.sweep import AXES, Sweep
 
 SCORE = ("gaussian", "learned", "clip", "score_function", "on_policy")
 REPARAMETERISED = ("gaussian", "learned", "clip", "reparameterised", "replay")
@@ -33,7 +33,7 @@ def study(runs, gaps=(), varied=None, others=()):
         [point for _, points in runs for point in points],
         columns=["run_id", "step", "metric", "value"],
     )
-    return Study(
+    return Sweep(
         name="made",
         runs=frame,
         points=points.astype({"run_id": "category", "metric": "category"}),

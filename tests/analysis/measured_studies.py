@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from load import Study, study_of
-from recorded import Recorded
+from reading.recorded import Recorded
+from reading.sweep import Sweep, sweep_of
 
 USUAL = {
     "policy": "gaussian", "variance": "learned_global", "squash": "none",
@@ -47,9 +47,9 @@ def recorded(
     return Recorded("made", pd.DataFrame(list(rows)), points, planned)
 
 
-def study(rows: Sequence[Mapping[str, Any]]) -> Study:
+def study(rows: Sequence[Mapping[str, Any]]) -> Sweep:
     """Return the study of what `measurement` returned."""
-    return study_of(recorded(rows))
+    return sweep_of(recorded(rows))
 
 
 def scan(

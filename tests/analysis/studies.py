@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from load import AXES, Study
+from reading.sweep import AXES, Sweep
 
 USUAL = {
     "env": "lunar_lander_continuous", "policy": "gaussian", "variance": "learned",
@@ -17,7 +17,7 @@ def made(
     scores: Mapping[tuple[str, ...], Mapping[int, float]],
     threshold: float | None = None,
     gaps: Sequence[tuple[str, int, str]] = (),
-) -> Study:
+) -> Sweep:
     """Return the study with these scores.
 
     Args:
@@ -31,7 +31,7 @@ def made(
         for words, seeds in scores.items()
         for seed, score in seeds.items()
     ]
-    return Study(
+    return Sweep(
         name="made",
         runs=pd.DataFrame(rows),
         points=pd.DataFrame(columns=["run_id", "step", "metric", "value"]),
@@ -63,6 +63,6 @@ def numbered(*scores: float) -> dict[int, float]:
     return dict(enumerate(scores))
 
 
-def shuffled(study: Study) -> Study:
+def shuffled(study: Sweep) -> Sweep:
     """Return the study with its runs in another order."""
-    return Study(**{**vars(study), "runs": study.runs.sample(frac=1.0, random_state=1)})
+    return Sweep(**{**vars(study), "runs": study.runs.sample(frac=1.0, random_state=1)})

@@ -13,8 +13,8 @@ from interruption import Root
 pytestmark = WARNINGS
 
 FIGURES = {
-    "both_estimators", "effects", "final_performance", "gradient_by_variance", "improvement",
-    "learning_curves_by_variance", "policy_by_variance", "profiles", "solved_time",
+    "contrasts", "final_returns", "learning_curves_by_variance", "policy_by_variance",
+    "signal_along_training", "time_to_threshold",
 }  # fmt: skip
 
 
@@ -51,10 +51,10 @@ def test_a_sweep_becomes_figures_and_a_report(tmp_path: Path) -> None:
     assert manifest["commands"] == [" ".join(["python src/run.py +sweep=smoke", *half])]
     runs = find_runs(kept.uri, "smoke", parents=True)
     parent = runs.loc[runs["parent_run_id"].isna(), "run_id"].item()
-    assert artifact_file(kept.uri, parent, "figures/effects.png").is_file()
+    assert artifact_file(kept.uri, parent, "figures/contrasts.png").is_file()
     analyse("export.py", root, "smoke", "--out", str(tmp_path / "data"))
     assert (tmp_path / "data" / "smoke" / "manifest.json").is_file()
     analyse("report.py", root, "smoke", "--store", "--out", str(out))
     page = (out / "smoke" / "report.html").read_text()
     assert "oes everything work together?" in page
-    assert "2 paired seeds" in page or "2 seeds" in page
+    assert "2 paired seeds" in page

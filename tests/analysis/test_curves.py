@@ -4,14 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import stats as scipy_stats
 
-import curves
-import designs
 from analysis.curve_studies import REPARAMETERISED, SCORE, run, study
-from curve_panels import scale
-from curve_pooling import matched, unmatched
-from drawing import MissingDataError
+from plotting.panels import scale
+from reading.sweep import MissingDataError
+from stats import curves, designs
 
 METRIC = "train/return_mean"
 
@@ -79,85 +76,6 @@ def test_a_metric_that_no_run_has_is_missing():
         _binned(run(curves={METRIC: {1: np.nan}}))
 
 
-def _summary(values, word="a", cell="c", seed=None):
-    values = pd.DataFrame(values, columns=[0.25, 0.75][: len(values[0])])
-    labels = [
-        pd.Series([label] * len(values) if isinstance(label, str) else label)
-        for label in (word, cell)
-    ]
-    return curves.summarise(values, *labels, pd.Series(seed or range(len(values))))
-
-
-def _line(summary, line="mean", word="a"):
-    return summary[(summary["line"] == line) & (summary["word"] == word)]
-
-
-def test_the_mean_over_seeds_has_its_t_interval():
-    values = np.random.default_rng(1).normal(size=(5, 2))
-    got = _line(_summary(values))
-    for index, row in enumerate(got.itertuples()):
-        low, high = scipy_stats.ttest_1samp(values[:, index], 0.0).confidence_interval(0.95)
-        assert_allclose([row.value, row.low, row.high], [values[:, index].mean(), low, high])
-    assert list(got["seeds"]) == [5, 5]
-
-
-def test_a_mean_is_taken_only_where_every_seed_has_a_value():
-    got = _summary([[1.0, 2.0], [np.nan, 4.0], [np.nan, np.nan]])
-    assert _line(got)[["share", "value", "seeds"]].to_numpy().tolist() == [[0.75, 3.0, 2]]
-    assert list(_line(got, "seed 0")["value"]) == [1.0, 2.0]
-    assert list(_line(got, "seed 1")["share"]) == [0.75]
-    assert _line(got, "seed 2").empty
-
-
-def test_of_one_seed_there_is_a_mean_without_limits():
-    got = _line(_summary([[1.0, 2.0]]))
-    assert list(got["value"]) == [1.0, 2.0]
-    assert got[["low", "high"]].isna().all(axis=None)
-
-
-def test_cells_are_averaged_within_a_seed_first():
-    got = _summary([[0.0], [10.0], [4.0], [20.0]], cell=["c", "d", "c", "d"], seed=[0, 0, 1, 1])
-    mean = _line(got)
-    half = scipy_stats.t.ppf(0.975, 1) * np.std([5.0, 12.0], ddof=1) / np.sqrt(2.0)
-    assert_allclose(mean[["value", "low", "high"]], [[8.5, 8.5 - half, 8.5 + half]])
-    assert list(_line(got, "c")["value"]) == [2.0]
-    assert list(_line(got, "d")["value"]) == [15.0]
-
-
-def test_a_seed_that_lacks_a_cell_is_not_averaged():
-    got = _summary([[0.0], [10.0], [4.0]], cell=["c", "d", "c"], seed=[0, 0, 1])
-    assert _line(got)[["value", "seeds"]].to_numpy().tolist() == [[5.0, 1.0]]
-    assert list(_line(got, "c")["value"]) == [2.0]
-
-
-def test_the_order_of_the_rows_does_not_matter():
-    values = pd.DataFrame(np.random.default_rng(2).normal(size=(12, 3)))
-    word, cell = pd.Series(["a", "b"] * 6), pd.Series(["c", "c", "d", "d"] * 3)
-    seed = pd.Series(np.repeat([2, 0, 1], 4))
-    order = np.random.default_rng(3).permutation(12)
-    got = [curves.summarise(values.loc[rows], word, cell, seed) for rows in (range(12), order)]
-    pd.testing.assert_frame_equal(*got)
-
-
-def test_many_seeds_are_not_drawn_one_by_one():
-    assert set(_summary([[1.0]] * curves.MOST_SEEDS)["line"]) > {"mean", "seed 0"}
-    assert set(_summary([[1.0]] * (curves.MOST_SEEDS + 1))["line"]) == {"mean"}
-
-
-def test_only_cells_that_every_word_has_are_matched():
-    word = pd.Series(["a", "a", "b", "b", "b"], name="squash")
-    cell = pd.Series(["c", "d", "c", "e", "c"])
-    kept = matched(word, cell)
-    assert list(kept) == [True, False, True, False, True]
-    assert unmatched(word, cell, kept) == (
-        "Left out: 2 of 4 cells, without a counterpart for every squash."
-    )
-    assert unmatched(word[kept], cell[kept], kept[kept]) == ""
-    apart = pd.Series(["c", "c", "d", "d", "d"])
-    assert matched(word, apart).all()
-    assert unmatched(word, apart, matched(word, apart)).startswith("No cell is there for every")
-
-
 def test_environments_are_kept_apart():
     made = study(
         [run(env=env, cell=(*SCORE[:2], word, *SCORE[3:])) for env in ("one", "two")
@@ -171,8 +89,38 @@ def test_environments_are_kept_apart():
     assert list(parts["_in_two"].gaps["cell"]) == ["tanh"]
 
 
-def test_steps_are_counted_in_the_unit_that_fits_and_different_budgets_in_shares():
-    assert scale([400, 400], 400) == (400.0, "environment steps")
-    assert scale([60_000], 300_000) == (60.0, "environment steps (thousand)")
-    assert scale([4_000_000], 4_000_000) == (4.0, "environment steps (million)")
-    assert scale([60_000, 300_000], 300_000) == (1.0, "share of the step budget")
+def test_steps_are_counted_in_the_unit_that_fits_and_every_run_has_its_own():
+    assert scale([400, 400], 400) == (1, "environment steps", 400.0)
+    assert scale([60_000], 300_000) == (1000, "environment steps (thousand)", 60.0)
+    assert scale([4_000_000], 4_000_000) == (10**6, "environment steps (million)", 4.0)
+    assert scale([60_000, 300_000], 300_000)[2] == 300.0, "a short run ends early"
+
+
+def _pooled(values, word, cell, seed):
+    frame = pd.DataFrame(values, columns=[0.25, 0.75][: len(values[0])])
+    return curves.pooled(frame, *(pd.Series(each) for each in (word, cell, seed)))
+
+
+def test_cells_are_averaged_within_a_seed_first():
+    got = _pooled([[0.0], [10.0], [4.0], [20.0]], ["a"] * 4, ["c", "d", "c", "d"], [0, 0, 1, 1])
+    assert got[["seed", "value"]].to_numpy().tolist() == [[0, 5.0], [1, 12.0]]
+
+
+def test_a_seed_that_lacks_a_cell_is_not_averaged():
+    got = _pooled([[0.0], [10.0], [4.0]], ["a"] * 3, ["c", "d", "c"], [0, 0, 1])
+    assert got[["seed", "value"]].to_numpy().tolist() == [[0, 5.0]]
+
+
+def test_only_cells_that_every_word_has_are_pooled():
+    values, words = [[0.0], [90.0], [4.0], [70.0]], ["a", "a", "b", "b"]
+    got = _pooled(values, words, ["c", "d", "c", "e"], [0, 0, 0, 0])
+    assert got[["word", "value"]].to_numpy().tolist() == [["a", 0.0], ["b", 4.0]]
+    apart = _pooled(values, words, ["c", "d", "e", "f"], [0, 0, 0, 0])
+    assert list(apart["value"]) == [45.0, 37.0], "without a common cell all of them"
+
+
+def test_a_line_is_drawn_only_where_every_seed_has_a_value():
+    values = pd.DataFrame([[1.0, 2.0], [np.nan, 4.0]], columns=[0.25, 0.75])
+    named = {"word": pd.Series(["a", "a"]), "seed": pd.Series([0, 1])}
+    got = curves.lines_of(values, **named)
+    assert got[["share", "value"]].to_numpy().tolist() == [[0.75, 2.0], [0.75, 4.0]]

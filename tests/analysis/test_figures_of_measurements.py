@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-import fig_bias
-import fig_chaos
-import fig_dimension
-import fig_lqr
-import fig_mistakes
-import fig_variance_versus_k
-import style
 from analysis.measured_studies import measurement, scan, study
-from drawing import Drawing, MissingDataError
+from figures import bias as fig_bias
+from figures import chaos as fig_chaos
+from figures import dimension as fig_dimension
+from figures import lqr as fig_lqr
+from figures import mistakes as fig_mistakes
+from figures import variance_versus_k as fig_variance_versus_k
+from plotting import style
+from plotting.drawing import Drawing
+from reading.sweep import MissingDataError
+from stats import closed_forms
 
 SCORE, PATHWISE = "score_function", "reparameterised"
 
@@ -57,7 +59,13 @@ def test_variances_against_k_are_points_on_exact_lines() -> None:
     assert [line.tolist() for line in coloured(cosine, SCORE, "o")] == [[[0.5, 2.0], [5.0, 3.0]]]
     assert coloured(of_scale, SCORE, "o")[0][:, 1].tolist() == [4.0, 6.0]
     words = legend(one)
-    assert words == [PATHWISE, SCORE, "score_function baseline=mean", "measured", "exact"]
+    assert words == [
+        PATHWISE,
+        "score function",
+        "score function baseline=mean",
+        "measured",
+        "exact",
+    ]
     assert "mean 1 and std 1" in one.caption
     assert "4.8% (score_function, cosine, mean, at 0.5)" in one.caption, "2.0 of 2.1"
     assert "cosine, quadratic (variance learned_global, squash none), 6 meas" in one.caption
@@ -136,6 +144,18 @@ def bias_rows() -> list[dict[str, Any]]:
     ]
 
 
+def test_exact_curves_are_smooth_where_the_closed_form_is_what_was_recorded() -> None:
+    exact = {k: closed_forms.cosine(k, 1.0, 1.0).score_mean for k in (0.5, 1.0, 5.0)}
+    rows = scan("cosine", "problem.k", {SCORE: {k: (v, v) for k, v in exact.items()}})
+    one = drawn(fig_variance_versus_k, rows)
+    of_mean, of_scale = one.figure.axes
+    (curve,) = coloured(of_mean, SCORE)
+    at_two = float(np.interp(2.0, curve[:, 0], curve[:, 1]))
+    assert at_two == pytest.approx(closed_forms.cosine(2.0, 1.0, 1.0).score_mean, rel=1e-3)
+    # The made-up exact values of the scale are none of the closed form: they stay as recorded.
+    assert len(coloured(of_scale, SCORE)[0]) == 3
+
+
 def test_a_bias_is_the_distance_from_the_truth_with_its_interval() -> None:
     one = drawn(fig_bias, bias_rows())
     table = one.data.set_index(["panel", "line", "x"]).sort_index()
@@ -146,7 +166,7 @@ def test_a_bias_is_the_distance_from_the_truth_with_its_interval() -> None:
     assert "bounded_quadratic" in one.figure.axes[0].get_title()
     below = one.figure.axes[3]
     assert coloured(below, PATHWISE, "o")[0][:, 1] == pytest.approx([-0.4, -0.4])
-    assert legend(one) == [PATHWISE, SCORE, "true"]
+    assert legend(one) == [PATHWISE, "score function", "true"]
 
 
 def test_without_a_bias_that_is_said() -> None:
@@ -173,7 +193,7 @@ def test_mistakes_stand_below_what_is_right_with_the_same_squash() -> None:
     one = drawn(fig_mistakes, rows)
     (ax,) = one.figure.axes
     assert [label.get_text() for label in ax.get_yticklabels()] == [
-        SCORE, "wrong_entropy_without_squash", "wrong_gradient_through_sample"
+        "score function", "wrong entropy without squash", "wrong gradient through sample"
     ]  # fmt: skip
     assert [text.get_text() for text in ax.texts] == ["1.0 to 2.0 SE", "540 to 560 SE", "no noise"]
     assert set(one.data["panel"]) == {"bounded_quadratic, tanh"}, "nothing is wrong with clip"

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 import export
-import synthetic_store
 import warm
+from benchmarks import synthetic_store
 from cli import WARNINGS
 from gausspg.tracking import Recorder, Store, SweepRecorder, open_store, sweep_tags
-from load import FINAL, Study, load
-from recorded import DataError, read
+from reading.recorded import DataError, read
+from reading.sweep import FINAL, Sweep, load
 
 pytestmark = WARNINGS
 
@@ -57,7 +57,7 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-def gaps(study: Study) -> set[tuple[str, int, str]]:
+def gaps(study: Sweep) -> set[tuple[str, int, str]]:
     return set(study.gaps.itertuples(index=False, name=None))
 
 

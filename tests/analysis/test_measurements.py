@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-import measurements
 from analysis.measured_studies import measurement, recorded, study
-from drawing import MissingDataError
-from kinds import MEASUREMENTS, TRAININGS
-from load import study_of
-from recorded import DataError
+from reading import measurements
+from reading.kinds import MEASUREMENTS, TRAININGS
+from reading.recorded import DataError
+from reading.sweep import MissingDataError, sweep_of
 
 K = "problem.k"
 
@@ -80,7 +79,7 @@ def test_what_is_missing_is_named_and_the_last_of_equal_runs_counts() -> None:
     again["run_id"] = "again"
     rows = [*both(), again, measurement("cosine", "mixture", status="FAILED")]
     plan = [{"estimator": word, "seed": "0"} for word in ("mixture", "measure_valued")]
-    found = study_of(recorded(rows, plan))
+    found = sweep_of(recorded(rows, plan))
     assert set(found.gaps.itertuples(index=False, name=None)) == {
         ("mixture", 0, "failed: the wheels came off"),
         ("measure_valued", 0, "never started"),

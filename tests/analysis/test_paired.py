@@ -8,81 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate
 from scipy import stats as scipy_stats
 
-import paired
-from stats import mean_interval
+from stats import paired
+from stats.estimates import mean_interval
 
 # Extra sleep in hours of ten patients with two soporifics (Student 1908).
-SLEEP = np.array([
-    [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
-    [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
-])  # fmt: skip
 
 
 def _generator(seed=0):
     return np.random.default_rng(seed)
-
-
-def test_paired_difference_of_students_sleep_data():
-    got = paired.paired_difference(*SLEEP)
-    assert_allclose(got, (-1.58, -2.4598858, -0.7001142, 0.00283289), rtol=1e-6)
-    unpaired = scipy_stats.ttest_ind(*SLEEP, equal_var=False)
-    assert unpaired.pvalue == pytest.approx(0.07939, abs=1e-5)
-    back = paired.paired_difference(*SLEEP[::-1])
-    assert_allclose(back, (1.58, 0.7001142, 2.4598858, 0.00283289), rtol=1e-6)
-
-
-def test_paired_difference_is_that_of_scipy_in_every_column():
-    x, y = _generator().normal(size=(2, 8, 5))
-    for level in (0.8, 0.99):
-        got = paired.paired_difference(x, y, level)
-        expected = scipy_stats.ttest_rel(x, y)
-        assert_allclose(got[1:3], expected.confidence_interval(level))
-        assert_allclose(got.p_value, expected.pvalue)
-        one = paired.paired_difference(x[:, 2], y[:, 2], level)
-        assert_allclose(one, [each[2] for each in got])
-        assert all(isinstance(number, float) for number in one)
-
-
-def test_p_value_and_interval_say_the_same():
-    x, y = _generator().normal(size=(2, 6, 500))
-    got = paired.paired_difference(x + 1.5, y)
-    excluded = (got.low > 0.0) | (got.high < 0.0)
-    assert_array_equal(got.p_value < 0.05, excluded)
-    assert 50 < excluded.sum() < 450
-
-
-def test_differences_without_spread_have_no_p_value():
-    x = _generator().normal(0.0, 300.0, size=7)
-    for shift in (0.0, 0.1):  # the second up to rounding
-        got = paired.paired_difference(x + shift, x)
-        assert math.isnan(got.p_value)
-        assert_allclose(got[:3], [shift] * 3, atol=1e-12)
-    assert paired.paired_difference(np.array([1.0, 1.0 + 1e-9]), np.zeros(2)).p_value < 1e-8
-
-
-def test_one_seed_has_a_difference_and_nothing_else():
-    got = paired.paired_difference(np.array([5.0]), np.array([3.0]))
-    assert_allclose(got, (2.0, math.nan, math.nan, math.nan))
-
-
-@pytest.mark.parametrize("n", (5, 10, 20))
-def test_paired_interval_covers_and_one_that_ignores_the_pairs_is_too_wide(n):
-    seed, *own = _generator(n).normal(size=(3, n, 4000))
-    x, y = 3.0 * seed + own[0] + 1.0, 3.0 * seed + own[1]
-    got = paired.paired_difference(x, y)
-    assert np.mean((got.low <= 1.0) & (got.high >= 1.0)) == pytest.approx(0.95, abs=0.02)
-    welch = scipy_stats.ttest_ind(x, y, equal_var=False).confidence_interval()
-    assert np.mean((welch.low <= 1.0) & (welch.high >= 1.0)) > 0.995
-    assert np.median(welch.high - welch.low) > 2.0 * np.median(got.high - got.low)
-    null = paired.paired_difference(x - 1.0, y).p_value
-    assert np.mean(null < 0.05) == pytest.approx(0.05, abs=0.02)
-
-
-def test_without_common_seeds_pairing_makes_no_narrower_interval():
-    x, y = _generator().normal(size=(2, 20, 4000))
-    got = paired.paired_difference(x, y)
-    welch = scipy_stats.ttest_ind(x, y, equal_var=False).confidence_interval()
-    assert np.median(got.high - got.low) > np.median(welch.high - welch.low)
 
 
 def test_holm_of_a_known_example():
@@ -123,12 +56,12 @@ def test_holm_and_bonferroni_keep_the_error_of_a_family_and_agree():
     x = np.stack(others, axis=-1) + truth
     y = np.broadcast_to(control[..., np.newaxis], x.shape)
     x, y = x.reshape(10, -1), y.reshape(10, -1)
-    plain = paired.paired_difference(x, y).p_value.reshape(families, k)
+    plain = scipy_stats.ttest_rel(x, y).pvalue.reshape(families, k)
     adjusted = np.array([paired.holm(family) for family in plain])
     assert np.mean((adjusted[:, 3:] <= 0.05).any(axis=1)) < 0.06
     assert np.mean((plain[:, 3:] <= 0.05).any(axis=1)) > 0.12
 
-    wide = paired.paired_difference(x, y, paired.bonferroni_level(0.95, k))
+    wide = scipy_stats.ttest_rel(x, y).confidence_interval(paired.bonferroni_level(0.95, k))
     low, high = wide.low.reshape(families, k), wide.high.reshape(families, k)
     assert np.mean(((low <= truth) & (truth <= high)).all(axis=1)) > 0.94
     narrow = mean_interval(x - y)
@@ -146,84 +79,6 @@ def test_bonferroni_level_by_hand():
 
 
 # Yield of the pilot plant of Box, Hunter and Hunter (2005, table 5.2): axes T, C, K.
-PILOT = np.array([60, 72, 54, 68, 52, 83, 45, 80], dtype=float).reshape(2, 2, 2).transpose(2, 1, 0)
-PILOT_EFFECTS = {
-    (0,): 23.0, (1,): -5.0, (2,): 1.5, (0, 1): 1.5, (0, 2): 10.0, (1, 2): 0.0, (0, 1, 2): 0.5,
-}  # fmt: skip
-
-
-def test_factorial_effects_of_the_pilot_plant():
-    rng = _generator()
-    blocks = rng.normal(size=(6, 1, 1, 1)) * 100.0  # what a block does to all cells cancels
-    got = paired.factorial_effects(PILOT + blocks)
-    assert got.keys() == PILOT_EFFECTS.keys()
-    total = 4.0 * sum(effect**2 for effect in PILOT_EFFECTS.values())
-    assert total == pytest.approx(2.0 * ((PILOT - PILOT.mean()) ** 2).sum())
-    for subset, effect in PILOT_EFFECTS.items():
-        deviations, share = got[subset]
-        # An effect is the difference of two halves, each of which deviates by half of it.
-        highest = (-1,) * len(subset)
-        assert deviations.estimate[highest] == pytest.approx(effect / 2, abs=1e-9)
-        assert share == pytest.approx(4.0 * effect**2 / total, abs=1e-9)
-        assert_allclose(deviations.high, deviations.low, atol=1e-9)
-
-
-def test_factorial_effects_add_up_to_the_cells_and_to_the_whole_variance():
-    table = _generator().normal(size=(4, 2, 3, 4))
-    got = paired.factorial_effects(table)
-    rebuilt = np.full((2, 3, 4), table.mean())
-    for subset, effect in got.items():
-        estimate = effect.deviations.estimate
-        assert estimate.shape == tuple((2, 3, 4)[factor] for factor in subset)
-        for axis in range(estimate.ndim):
-            assert_allclose(estimate.sum(axis=axis), 0.0, atol=1e-12)
-        rebuilt += np.expand_dims(estimate, [axis for axis in range(3) if axis not in subset])
-    assert_allclose(rebuilt, table.mean(axis=0))
-    assert sum(effect.share for effect in got.values()) == pytest.approx(1.0)
-    main = table.mean(axis=(2, 3)) - table.mean(axis=(1, 2, 3))[:, np.newaxis]
-    assert_allclose(got[(0,)].deviations, mean_interval(main))
-
-
-def test_a_factor_of_two_levels_is_a_paired_difference():
-    table = _generator().normal(size=(7, 2, 3))
-    got = paired.factorial_effects(table)[(0,)].deviations
-    expected = paired.paired_difference(table[:, 1].mean(axis=1), table[:, 0].mean(axis=1))
-    assert_allclose([each[1] for each in got], np.array(expected[:3]) / 2)
-
-
-def test_a_factor_of_one_level_is_in_no_effect():
-    table = _generator().normal(size=(5, 2, 1, 3))
-    got, without = paired.factorial_effects(table), paired.factorial_effects(table[:, :, 0])
-    assert list(got) == [(0,), (2,), (0, 2)]
-    for mine, same in zip(got.values(), without.values(), strict=True):
-        assert_allclose(mine.deviations, same.deviations)
-        assert mine.share == pytest.approx(same.share)
-    assert paired.factorial_effects(table[:, :1, :, :1]) == {}
-    equal = paired.factorial_effects(np.full((3, 2, 3), 300.1))
-    assert all(math.isnan(effect.share) for effect in equal.values())
-
-
-def test_factorial_intervals_cover_with_blocks_and_cells_of_different_noise():
-    generator, truth = _generator(), np.array([[1.0, 0.0], [0.0, 0.0]])
-    noise = np.array([[0.5, 1.0], [2.0, 4.0]])
-    found = []
-    for _ in range(2000):
-        block = 5.0 * generator.normal(size=(10, 1, 1))
-        table = truth + block + noise * generator.normal(size=(10, 2, 2))
-        deviations = paired.factorial_effects(table)[(0, 1)].deviations
-        found.append([each[0, 0] for each in deviations])
-    _, low, high = np.transpose(found)
-    # The interaction: (1 - 0 - 0 + 0) / 4.
-    assert np.mean((low <= 0.25) & (high >= 0.25)) == pytest.approx(0.95, abs=0.02)
-    assert np.mean((low <= 0.0) & (high >= 0.0)) < 0.94
-
-
-def test_shares_of_noise_are_the_degrees_of_freedom():
-    generator = _generator()
-    got = [paired.factorial_effects(generator.normal(size=(3, 2, 4))) for _ in range(800)]
-    for subset, freedom in {(0,): 1, (1,): 3, (0, 1): 3}.items():
-        shares = [effects[subset].share for effects in got]
-        assert np.mean(shares) == pytest.approx(freedom / 7, abs=0.03)
 
 
 @pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15)])
@@ -271,17 +126,6 @@ def test_seeds_needed_at_the_edges():
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_further_seeds_by_hand():
-    x = np.array([1.0, 2.0, 3.0, 0.0, -1.0])
-    # Mean 1, standard deviation sqrt(10 / 4) = 1.5811.
-    total = paired.seeds_needed(1.0, math.sqrt(2.5))
-    assert total == 22
-    assert paired.further_seeds(x + 7.0, np.full(5, 7.0)) == total - 5
-    assert paired.further_seeds(100.0 * x + 900.0, np.zeros(5)) == 0
-    assert paired.further_seeds(x, x) == math.inf
-    assert math.isnan(paired.further_seeds(x[:1], x[1:2]))
-
-
 def test_at_p_of_five_percent_the_observed_effect_has_power_of_about_one_half():
     n = 20
     effect = scipy_stats.t.isf(0.025, n - 1) / math.sqrt(n)
@@ -289,48 +133,21 @@ def test_at_p_of_five_percent_the_observed_effect_has_power_of_about_one_half():
     assert paired.seeds_needed(effect, 1.0) > 1.8 * n
 
 
-def test_the_order_of_the_seeds_changes_nothing_if_both_are_moved():
-    x, y = _generator().normal(size=(2, 9)) + 10.0 * _generator(1).normal(size=9)
-    order = _generator(2).permutation(9)
-    assert_allclose(paired.paired_difference(x[order], y[order]), paired.paired_difference(x, y))
-    assert paired.further_seeds(x[order], y[order]) == paired.further_seeds(x, y)
-    broken = paired.paired_difference(x[order], y)
-    assert broken.high - broken.low > 3.0 * np.ptp(paired.paired_difference(x, y)[1:3])
-    table = _generator().normal(size=(9, 2, 3))
-    for mine, same in zip(
-        paired.factorial_effects(table).values(),
-        paired.factorial_effects(table[order]).values(),
-        strict=True,
-    ):
-        assert_allclose(mine.deviations, same.deviations)
-
-
 X = np.arange(4.0)
 HOLE = np.array([0.0, 1.0, math.nan, 3.0])
-TABLE = np.zeros((3, 2, 2))
-TABLE[2, 0, 1] = math.nan
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: paired.paired_difference(X, HOLE), "y[2] is nan"),
-        (lambda: paired.paired_difference(X, X[:3]), "x has shape (4,) and y (3,)"),
-        (lambda: paired.paired_difference(X[:0], X[:0]), "x has shape (0,)"),
-        (lambda: paired.paired_difference(X, X, level=95), "level is 95"),
         (lambda: paired.holm(np.array([0.1, 1.2])), "1.2 is no p-value"),
         (lambda: paired.holm(np.array([0.1, -0.2])), "-0.2 is no p-value"),
         (lambda: paired.bonferroni_level(0.95, 0), "comparisons is 0"),
         (lambda: paired.bonferroni_level(95, 3), "level is 95"),
-        (lambda: paired.factorial_effects(TABLE), "table[2, 0, 1] is nan"),
-        (lambda: paired.factorial_effects(X), "table has shape (4,)"),
-        (lambda: paired.factorial_effects(np.zeros((0, 2, 2))), "table has shape (0, 2, 2)"),
         (lambda: paired.seeds_needed(math.nan, 1.0), "difference is nan and spread 1.0"),
         (lambda: paired.seeds_needed(1.0, -1.0), "difference is 1.0 and spread -1.0"),
         (lambda: paired.seeds_needed(1.0, 1.0, power=1.0), "power is 1.0"),
         (lambda: paired.seeds_needed(1.0, 1.0, level=5), "level is 5"),
-        (lambda: paired.further_seeds(np.zeros((3, 2)), np.zeros((3, 2))), "x has shape (3, 2)"),
-        (lambda: paired.further_seeds(X, X[:3]), "x has shape (4,) and y (3,)"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(call, words):

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats as scipy_stats
 
-import stats
+from stats import estimates as stats
 
 SEEDS = (5, 10, 20)
 REPLICATIONS = 4000
@@ -60,60 +60,6 @@ def test_t_interval_covers_at_its_level_and_one_of_normal_quantiles_does_not(n):
     assert naive < (0.88 if n == 5 else 0.94)
 
 
-def test_interquartile_mean_by_hand():
-    # 8 runs: the two lowest and the two highest are cut, whatever their environment.
-    scores = np.array([[1.0, 50.0], [2.0, 6.0], [9.0, -7.0], [4.0, 5.0]])
-    assert stats.interquartile_mean(scores) == (2.0 + 4.0 + 5.0 + 6.0) / 4
-    # 5 runs: a quarter is 1.25, of which one is cut at each end.
-    assert stats.interquartile_mean(np.array([9.0, 1.0, 2.0, 6.0, 40.0])) == 17.0 / 3
-    assert stats.interquartile_mean(np.array([1.0, 2.0, 9.0])) == 4.0
-
-
-def test_interquartile_mean_ignores_an_outlier_and_the_mean_does_not():
-    scores = _generator().normal(size=(5, 4))
-    high = scores.argmax()
-    spoiled = scores.copy()
-    spoiled.flat[high] = 1e6
-    assert stats.interquartile_mean(spoiled) == stats.interquartile_mean(scores)
-    assert spoiled.mean() > scores.mean() + 1e4
-
-
-def test_optimality_gap_by_hand():
-    scores = np.array([[0.5, 2.0], [0.0, 0.25]])
-    # Below 1 by .5, 1 and .75; the 2 beyond it does not make up for that.
-    assert stats.optimality_gap(scores, 1.0) == 2.25 / 4
-    assert stats.optimality_gap(scores, np.array([1.0, 2.0])) == (0.5 + 1.0 + 0.0 + 1.75) / 4
-    assert stats.optimality_gap(scores, -1.0) == 0.0
-
-
-def test_probability_of_improvement_by_hand():
-    x, y = np.array([3.0, 1.0]), np.array([2.0, 1.0, 0.0])
-    # 3 beats all three; 1 loses to 2, ties with 1, beats 0.
-    assert stats.probability_of_improvement(x, y) == pytest.approx((3 + 1.5) / 6)
-    assert stats.probability_of_improvement(y, x) == pytest.approx(1 - (3 + 1.5) / 6)
-    # Without the pairs of a row with itself: 3 beats 1 of the other seed, 1 loses to 2.
-    assert stats.probability_of_improvement(x, y[:2], paired=True) == 0.5
-
-
-def test_probability_of_improvement_is_the_mean_of_mann_whitney_over_environments():
-    x, y = _generator().integers(0, 5, size=(7, 3)), _generator(1).integers(1, 6, size=(4, 3))
-    u = [scipy_stats.mannwhitneyu(a, b).statistic for a, b in zip(x.T, y.T, strict=True)]
-    assert stats.probability_of_improvement(x, y) == pytest.approx(np.mean(u) / 28)
-    shift = np.array([0, 9, 0])
-    assert stats.probability_of_improvement(x + shift, y + shift) == pytest.approx(np.mean(u) / 28)
-    pooled = scipy_stats.mannwhitneyu(x.ravel(), y.ravel()).statistic / (21 * 12)
-    assert pooled != pytest.approx(np.mean(u) / 28, abs=0.005)
-
-
-def test_performance_profile_by_hand_counts_a_run_at_the_threshold():
-    scores = np.array([[1.0, 3.0], [2.0, 5.0]])
-    got = stats.performance_profile(scores, np.array([0.0, 2.0, 2.5, 5.0, 5.1]))
-    assert_array_equal(got, [1.0, 0.75, 0.5, 0.25, 0.0])
-    levels = np.linspace(0.0, 6.0, 5)
-    survival = 1.0 - scipy_stats.ecdf(scores.ravel()).cdf.evaluate(np.nextafter(levels, -np.inf))
-    assert_allclose(stats.performance_profile(scores, levels), survival)
-
-
 def test_bootstrap_limits_are_quantiles_of_the_exact_distribution_of_resamples():
     """Three seeds have 27 resamples, each as likely: enough to list them."""
     scores = np.array([0.0, 1.0, 5.0])
@@ -130,13 +76,13 @@ def test_bootstrap_limits_are_quantiles_of_the_exact_distribution_of_resamples()
 
 def test_bootstrap_interval_agrees_with_scipy():
     scores = _generator().normal(size=12)
-    got = stats.interquartile_mean_interval(scores, _generator(1))
+    got = _iqm(scores[:, None], _generator(1))
     expected = scipy_stats.bootstrap(
         (scores,), lambda runs, axis: scipy_stats.trim_mean(runs, 0.25, axis=axis),
         method="percentile", n_resamples=20_000, rng=_generator(2),
     ).confidence_interval  # fmt: skip
     assert_allclose(got[1:], expected, atol=0.02)
-    assert got.estimate == stats.interquartile_mean(scores)
+    assert got.estimate == scipy_stats.trim_mean(scores, 0.25)
     assert got.low < got.estimate < got.high
 
 
@@ -202,31 +148,6 @@ def test_bootstrap_of_several_samples_resamples_each_on_its_own():
     assert apart == pytest.approx(expected, rel=0.1)
 
 
-def test_probability_of_improvement_interval_by_hand():
-    x, y = np.array([[1.0], [4.0]]), np.array([[2.0], [3.0]])
-    # x is drawn as (1, 1), a mixture or (4, 4): 0, 1/2 or 1, whatever y is.
-    got = stats.probability_of_improvement_interval(x, y, _generator())
-    assert got == (0.5, 0.0, 1.0)
-    # Of different seeds, 1 loses to 3 and 4 beats 2; of one seed there is nothing to compare.
-    got = stats.probability_of_improvement_interval(x, y, _generator(), paired=True)
-    assert got == (0.5, 0.5, 0.5)
-    got = stats.probability_of_improvement_interval(x + 9.0, y, _generator(), paired=True)
-    assert got == (1.0, 0.5, 1.0)
-    same = _generator().normal(size=(8, 3))
-    got = stats.probability_of_improvement_interval(same, same, _generator(), paired=True)
-    assert got == (0.5, 0.5, 0.5)
-
-
-def test_profile_band_is_the_binomial_of_each_threshold():
-    scores = np.arange(40.0)
-    marks = np.array([-1.0, 10.0, 30.0])
-    got = stats.performance_profile_interval(scores, marks, _generator())
-    assert_allclose(got.estimate, stats.performance_profile(scores, marks))
-    for entry, share in enumerate((1.0, 0.75, 0.25)):
-        expected = scipy_stats.binom.ppf([0.025, 0.975], 40, share) / 40
-        assert_allclose((got.low[entry], got.high[entry]), expected, atol=0.026)
-
-
 @pytest.mark.parametrize(
     ("share", "level", "expected"),
     [
@@ -258,20 +179,47 @@ def test_share_interval_covers_at_every_share_and_wilsons_does_not(n):
     assert coverage([test.proportion_ci(0.95, method="wilson") for test in tests]).min() < 0.85
 
 
-def _intervals(x, y, generator):
-    """Every interval that resamples, of the same data."""
-    settings = {"generator": generator, "resamples": 500}
-    yield stats.interquartile_mean_interval(x, **settings)
-    yield stats.optimality_gap_interval(x, 1.0, **settings)
-    yield stats.performance_profile_interval(x, np.array([0.0, 0.5]), **settings)
-    yield stats.probability_of_improvement_interval(x, y, **settings)
-    yield stats.probability_of_improvement_interval(x, y, paired=True, **settings)
+def _iqm(scores, generator, **settings):
+    return stats.bootstrap_interval(
+        stats.interquartile_means, scores, generator=generator, **settings
+    )
+
+
+def _intervals(x, generator):
+    """Intervals of several statistics that resample, of the same data."""
+    yield _iqm(x, generator, resamples=500)
+    yield stats.bootstrap_interval(stats.gaps(1.0), x, generator=generator, resamples=500)
+
+
+def test_interquartile_mean_by_hand():
+    # 8 runs: the two lowest and the two highest are cut, whatever their environment.
+    scores = np.array([[1.0, 50.0], [2.0, 6.0], [9.0, -7.0], [4.0, 5.0]])
+    assert stats.interquartile_means(scores[None]) == (2.0 + 4.0 + 5.0 + 6.0) / 4
+    # 5 runs: a quarter is 1.25, of which one is cut at each end.
+    few = np.array([9.0, 1.0, 2.0, 6.0, 40.0])[None, :, None]
+    assert stats.interquartile_means(few) == 17.0 / 3
+    assert stats.interquartile_means(np.array([1.0, 2.0, 9.0])[None, :, None]) == 4.0
+
+
+def test_interquartile_mean_ignores_an_outlier_and_the_mean_does_not():
+    scores = _generator().normal(size=(5, 4))
+    spoiled = scores.copy()
+    spoiled.flat[scores.argmax()] = 1e6
+    assert stats.interquartile_means(spoiled[None]) == stats.interquartile_means(scores[None])
+    assert spoiled.mean() > scores.mean() + 1e4
+
+
+def test_optimality_gap_by_hand():
+    scores = np.array([[0.5, 2.0], [0.0, 0.25]])
+    # Below 1 by .5, 1 and .75; the 2 beyond it does not make up for that.
+    assert stats.gaps(1.0)(scores[None]) == 2.25 / 4
+    assert stats.gaps(-1.0)(scores[None]) == 0.0
 
 
 def test_the_same_generator_gives_the_same_bits_and_another_one_does_not():
-    x, y = _generator().normal(size=(2, 6, 3))
+    x = _generator().normal(size=(6, 3))
     for first, again, other in zip(
-        *(_intervals(x, y, _generator(seed)) for seed in (7, 7, 8)), strict=True
+        *(_intervals(x, _generator(seed)) for seed in (7, 7, 8)), strict=True
     ):
         assert_array_equal(first, again)
         assert_array_equal(first.estimate, other.estimate)
@@ -280,38 +228,35 @@ def test_the_same_generator_gives_the_same_bits_and_another_one_does_not():
 
 def test_the_size_of_the_chunks_changes_nothing(monkeypatch):
     x = _generator().normal(size=(6, 3))
-    whole = stats.interquartile_mean_interval(x, _generator(), resamples=1000)
+    whole = _iqm(x, _generator(), resamples=1000)
     monkeypatch.setattr(stats, "_CHUNK", 18 * 7)
-    assert stats.interquartile_mean_interval(x, _generator(), resamples=1000) == whole
+    assert _iqm(x, _generator(), resamples=1000) == whole
 
 
 def test_the_order_of_the_seeds_changes_no_estimate():
-    x, y = _generator().normal(size=(2, 9, 3))
+    x = _generator().normal(size=(9, 3))
     order = _generator(1).permutation(9)
     assert_allclose(stats.mean_interval(x[order]), stats.mean_interval(x))
-    other = _intervals(x[order], y[order], _generator())
-    for mine, theirs in zip(_intervals(x, y, _generator()), other, strict=True):
+    for mine, theirs in zip(
+        _intervals(x, _generator()), _intervals(x[order], _generator()), strict=True
+    ):
         assert_allclose(mine.estimate, theirs.estimate)
         assert_allclose(mine[1:], theirs[1:], atol=0.12)
-    # Only one of two moved: the pairs are others.
-    paired = stats.probability_of_improvement(x, y, paired=True)
-    assert stats.probability_of_improvement(x[order], y, paired=True) != paired
-    assert stats.probability_of_improvement(x[order], y) == stats.probability_of_improvement(x, y)
 
 
 def test_inputs_are_left_as_they_were():
-    x, y = _generator().normal(size=(2, 6, 3))
-    before = x.copy(), y.copy()
-    list(_intervals(x, y, _generator()))
+    x = _generator().normal(size=(6, 3))
+    before = x.copy()
+    list(_intervals(x, _generator()))
     stats.mean_interval(x)
-    assert_array_equal((x, y), before)
+    assert_array_equal(x, before)
 
 
 def test_memory_of_fifty_thousand_resamples_stays_small():
     scores = _generator().normal(size=(30, 5))
     at_once = 50_000 * scores.nbytes
     tracemalloc.start()
-    stats.interquartile_mean_interval(scores, _generator())
+    _iqm(scores, _generator())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40e6 < at_once
@@ -329,29 +274,10 @@ HOLE = np.where(SCORES == 3.0, np.nan, SCORES)
         (lambda: stats.mean_interval(np.zeros((0, 2))), "scores has shape (0, 2)"),
         (lambda: stats.mean_interval(np.float64(3.0)), "scores has shape ()"),
         (lambda: stats.mean_interval(SCORES, level=95), "level is 95"),
-        (lambda: stats.interquartile_mean(HOLE), "scores[1, 1] is nan"),
-        (lambda: stats.interquartile_mean(np.zeros((2, 2, 2))), "scores has shape (2, 2, 2)"),
-        (
-            lambda: stats.interquartile_mean_interval(SCORES, _generator(), resamples=0),
-            "resamples is 0",
-        ),
-        (lambda: stats.interquartile_mean_interval(SCORES, _generator(), level=1.0), "level is 1"),
-        (lambda: stats.optimality_gap(SCORES, np.ones(3)), "target has 3 numbers for 2"),
-        (lambda: stats.optimality_gap(SCORES[:, 0], np.ones(3)), "target has 3 numbers for 1"),
-        (lambda: stats.optimality_gap(SCORES, math.nan), "target[] is nan"),
-        (lambda: stats.probability_of_improvement(SCORES, HOLE), "y[1, 1] is nan"),
-        (lambda: stats.probability_of_improvement(SCORES, SCORES[:, 0]), "x has 2 environments"),
-        (
-            lambda: stats.probability_of_improvement(SCORES, SCORES[:2], paired=True),
-            "x has shape (3, 2) and y (2, 2)",
-        ),
-        (
-            lambda: stats.probability_of_improvement(SCORES[:1], SCORES[:1], paired=True),
-            "x has shape (1, 2): one seed",
-        ),
-        (lambda: stats.performance_profile(SCORES, np.ones((1, 1))), "thresholds has shape (1, 1)"),
+        (lambda: _iqm(HOLE, _generator()), "a sample[1, 1] is nan"),
+        (lambda: _iqm(SCORES, _generator(), resamples=0), "resamples is 0"),
+        (lambda: _iqm(SCORES, _generator(), level=1.0), "level is 1"),
         (lambda: stats.share_interval(6, 5), "6 of 5 seeds"),
-        (lambda: stats.share_interval(-1, 5), "-1 of 5 seeds"),
         (lambda: stats.share_interval(0, 0), "0 of 0 seeds"),
         (lambda: stats.share_interval(1, 5, level=0.0), "level is 0"),
     ],

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-import closed_forms
 import table_crossover
 from analysis.measured_studies import scan, study
-from drawing import MissingDataError
+from reading.sweep import MissingDataError
+from stats import closed_forms
 
 
 def test_straight_lines_in_log_log_cross_where_their_powers_say() -> None:

@@ -1,0 +1,1 @@
+"""How long things take: each file is a program and imports what it measures."""

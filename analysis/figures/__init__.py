@@ -1,0 +1,1 @@
+"""One figure per file, found by their names: imports `plotting`, `stats` and `reading`."""

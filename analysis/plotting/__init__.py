@@ -1,0 +1,1 @@
+"""How figures look and are kept, and what captions say: imports `reading` and `stats`."""

@@ -1,0 +1,1 @@
+"""Tables, sentences and pages of a study: imports all the above, and no entry point."""

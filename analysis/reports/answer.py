@@ -1,0 +1,58 @@
+"""The answer of a study in ten lines of Markdown, each with its numbers: a part of the README."""
+
+from reading.study import Study
+from reports.sentences import verdict
+from stats.verdicts import ALL, MATTERS, NEGLIGIBLE, judged
+
+BEGIN, END = "<!-- answer: begin, python analysis/answer.py -->", "<!-- answer: end -->"
+NOTHING = (
+    "Not answered yet: no run of the study `sweeps/study/` is in `analysis/data/study`. Its ten "
+    "questions, how each will be judged and when, are laid down in "
+    "[study.yaml](sweeps/study/study.yaml)."
+)
+
+
+def section(study: Study | None) -> str:
+    """Return the section between its marks; without data it says so, and answers nothing."""
+    body = NOTHING if study is None else "\n".join(_lines(study))
+    return f"{BEGIN}\n{body}\n{END}"
+
+
+def _lines(study: Study) -> list[str]:
+    table = judged(study)
+    confirmatory = table[table["in_family"]] if len(table) else table
+    if confirmatory.empty:
+        return [NOTHING]
+    margin = study.plan.smallest_difference
+    counts = confirmatory["verdict"].value_counts()
+    told = ", ".join(f"{counts.get(word, 0)} {word}" for word in (MATTERS, NEGLIGIBLE, "open"))
+    lines = [
+        f"{study.plan.question} Of {len(confirmatory)} preregistered tests: {told}. A difference "
+        f"of 1 is the way from a random policy to a good one; below {margin:g} it is negligible.",
+        "",
+    ]
+    for _, rows in confirmatory.groupby("contrast", sort=False):
+        first, *others = rows.to_dict("records")
+        said = verdict(first | {"environment": ALL}, margin)
+        also = "".join(f" {one['endpoint'].capitalize()}: {one['verdict']}." for one in others)
+        lines.append(f"- {first['question']} {said}{also}")
+    waiting = [name for name, one in study.plan.contrasts.items()
+               if one.confirmatory and name not in set(table["contrast"])]  # fmt: skip
+    if waiting:
+        lines.append(f"- Not run yet: {', '.join(waiting)}.")
+    lines += ["", "![The ten contrasts](analysis/results/study/verdicts.png)", "",
+              "Made by `python analysis/answer.py` from `analysis/data/study`."]  # fmt: skip
+    return lines
+
+
+def replaced(readme: str, new: str) -> str:
+    """Return a README with the section in its place.
+
+    Raises:
+        ValueError: it has no place for it.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the README has no place for the answer: put {BEGIN} and {END} into it")
+    return before + new + after

@@ -1,0 +1,1 @@
+"""What the scores of a few seeds allow one to say: imports `reading`."""
