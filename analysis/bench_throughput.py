@@ -40,7 +40,6 @@ from gausspg.envs.batch import BatchedEnv
 from gausspg.learners.base import Iteration
 from gausspg.streams import Streams
 from gausspg.training import factory, settings
-from gausspg.training.memory import keep_freed_memory
 from sb3_peer import Clock, Peer
 
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "processor": time.process_time}
@@ -65,7 +64,6 @@ class Training:
     def __init__(self, overrides: list[str], clock: Clock = time.perf_counter) -> None:
         self._clock = clock
         torch.set_num_threads(1)
-        keep_freed_memory()
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             config = OmegaConf.to_container(compose("config", overrides), resolve=True)
         assert isinstance(config, dict)
