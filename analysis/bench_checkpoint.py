@@ -45,7 +45,7 @@ def config_of(overrides: list[str]) -> Mapping[str, Any]:
 
 def fill(parts: Assembled) -> None:
     """Let the replay buffer hold as many steps as it can."""
-    learner = parts.loop._learner
+    learner = parts.trainer._learner
     if isinstance(learner, Replay):
         buffer = learner._buffer
         # Rows are what is kept and what is drawn, and small numbers are harmless to learn from.
@@ -55,19 +55,19 @@ def fill(parts: Assembled) -> None:
 
 def seconds_per_step(parts: Assembled, seconds: float) -> float:
     """Train for about so much processor time; return that per step, after a first iteration."""
-    pairs = parts.loop.run()
+    pairs = parts.trainer.run()
     next(pairs)
-    first, begin = parts.loop.step, time.process_time()
+    first, begin = parts.trainer.step, time.process_time()
     while time.process_time() - begin < seconds:
         next(pairs)
-    return (time.process_time() - begin) / (parts.loop.step - first)
+    return (time.process_time() - begin) / (parts.trainer.step - first)
 
 
 def save_seconds(parts: Assembled) -> tuple[float, float]:
     """Write a checkpoint and begin a new segment; return the processor and the wall time."""
     begin = time.process_time(), time.perf_counter()
-    parts.loop._save_checkpoint()
-    streams, environment = parts.loop._streams, parts.environment
+    parts.trainer._save_checkpoint()
+    streams, environment = parts.trainer._streams, parts.environment
     seeds = [streams.numpy("environment", 1, index) for index in range(environment.num_envs)]
     with environment.batch(seeds) as env:
         env.reset()

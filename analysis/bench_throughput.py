@@ -9,8 +9,9 @@
 The settings of the first are 32 environments, a 64-64 network, 256 steps, 10 epochs of 1024 rows,
 one process and one torch thread; those of the second are in `conf/` and, for SB3, rl-zoo3's. Each
 part takes its turns in the same minutes and ratios are taken turn by turn, since the speed of a
-machine drifts. SB3 is not a dependency: `pip install stable-baselines3` beside this package to
-compare with it. `envpool` is an extra of this package.
+machine drifts; on a busy one `--clock processor` counts the processor time of all threads instead.
+SB3 is not a dependency: `pip install stable-baselines3` beside this package to compare with it.
+`envpool` is an extra of this package.
 """
 
 import argparse
@@ -40,8 +41,9 @@ from gausspg.learners.base import Iteration
 from gausspg.streams import Streams
 from gausspg.training import factory, settings
 from gausspg.training.memory import keep_freed_memory
-from sb3_peer import Peer
+from sb3_peer import Clock, Peer
 
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "processor": time.process_time}
 ROOT = Path(__file__).resolve().parent.parent
 HAS_SB3 = importlib.util.find_spec("stable_baselines3") is not None
 HAS_POOL = importlib.util.find_spec("envpool") is not None
@@ -58,9 +60,10 @@ SAC_STEPS, SOLVED_WITHIN = 256, 500_000
 
 
 class Training:
-    """The training loop of this package, an iteration at a time."""
+    """The training loop of this package, an iteration at a time, timed by a clock of seconds."""
 
-    def __init__(self, overrides: list[str]) -> None:
+    def __init__(self, overrides: list[str], clock: Clock = time.perf_counter) -> None:
+        self._clock = clock
         torch.set_num_threads(1)
         keep_freed_memory()
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -81,8 +84,8 @@ class Training:
 
     def train(self) -> float:
         """One iteration, rollout and update; return its steps per second."""
-        begin = time.perf_counter()
-        return self.iterate().steps / (time.perf_counter() - begin)
+        begin = self._clock()
+        return self.iterate().steps / (self._clock() - begin)
 
     def iterate(self) -> Iteration:
         """One iteration, rollout and update."""
@@ -99,11 +102,11 @@ class Loop(Training):
     Args:
         word: of the environment.
         backend: that steps it.
-        overrides: of further settings.
+        clock: of the rates; shares are of the wall time.
     """
 
-    def __init__(self, word: str, backend: str, *overrides: str) -> None:
-        super().__init__([f"env={word}", *OVERRIDES, f"env.backend={backend}", *overrides])
+    def __init__(self, word: str, backend: str, clock: Clock = time.perf_counter) -> None:
+        super().__init__([f"env={word}", *OVERRIDES, f"env.backend={backend}"], clock)
         self.shares: list[float] = []
         self._alone: Bare | BatchedEnv = Bare(self.environment.id)
         if backend == "envpool":
@@ -121,17 +124,18 @@ class Loop(Training):
     def train(self) -> float:
         """See `Training`; the share of the time that the environments took is kept."""
         self._actions.clear()
-        before = self.env.seconds_in_step
+        begin, before = time.perf_counter(), self.env.seconds_in_step
         rate = super().train()
-        self.shares.append((self.env.seconds_in_step - before) * rate / (ENVS * STEPS))
+        in_step = self.env.seconds_in_step - before
+        self.shares.append(in_step / (time.perf_counter() - begin))
         return rate
 
     def replay(self) -> float:
         """The actions of the last iteration, and nothing else; return steps per second."""
-        begin = time.perf_counter()
+        begin = self._clock()
         for actions in self._actions:
             self._alone.step(actions)
-        seconds = time.perf_counter() - begin
+        seconds = self._clock() - begin
         same = np.array_equal(self._alone.observations, self.env.observations)
         assert same, "other states: other work"
         return ENVS * STEPS / seconds
@@ -164,10 +168,10 @@ def _seeds(number: int) -> list[np.random.Generator]:
     return [Streams(0).numpy("environment", 0, index) for index in range(number)]
 
 
-def measure_loop(turns: int, words: list[str]) -> None:
+def measure_loop(turns: int, words: list[str], clock: Clock) -> None:
     """Print of each environment the speed of training and of stepping alone, and of SB3's PPO."""
     for word in words:
-        loops = {backend: Loop(word, backend) for backend in BACKENDS}
+        loops = {backend: Loop(word, backend, clock) for backend in BACKENDS}
         contestants = {backend: loop.train for backend, loop in loops.items()}
         contestants |= {f"{backend} alone": loop.replay for backend, loop in loops.items()}
         env_id = loops["gymnasium"].environment.id
@@ -175,8 +179,9 @@ def measure_loop(turns: int, words: list[str]) -> None:
         with ExitStack() as stack:
             if HAS_SB3:
                 peer = Peer(
-                    sb3_peer.ppo, env_id=env_id, envs=ENVS, steps=STEPS, rows=ROWS, epochs=EPOCHS
-                )
+                    sb3_peer.ppo, env_id=env_id, envs=ENVS, steps=STEPS, rows=ROWS, epochs=EPOCHS,
+                    clock=clock,
+                )  # fmt: skip
                 contestants["SB3 PPO"] = stack.enter_context(peer).turn
             rates = _compete(contestants, turns)
         for backend, loop in loops.items():
@@ -311,9 +316,10 @@ def main() -> None:
         "--envs", nargs="*", default=["bipedal_walker", "lunar_lander_continuous"],
         help="words of the environments of the loop",
     )  # fmt: skip
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="of the loop")
     arguments = parser.parse_args()
     if arguments.part == "loop":
-        measure_loop(arguments.turns, arguments.envs)
+        measure_loop(arguments.turns, arguments.envs, CLOCKS[arguments.clock])
     elif arguments.part == "replay":
         measure_replay(arguments.turns)
     elif arguments.part == "recording":

@@ -15,6 +15,7 @@ from typing import Any, Self
 import gymnasium as gym
 
 Turn = Callable[[], float]
+Clock = Callable[[], float]
 
 
 class Peer:
@@ -57,7 +58,7 @@ def _serve(pipe: Connection, contestant: Callable[..., Turn], settings: dict[str
         pipe.send(turn())
 
 
-def ppo(env_id: str, envs: int, steps: int, rows: int, epochs: int) -> Turn:
+def ppo(env_id: str, envs: int, steps: int, rows: int, epochs: int, clock: Clock) -> Turn:
     """One iteration of PPO with normalised observations and rewards and a 64-64 network."""
     import torch
     from stable_baselines3 import PPO
@@ -69,7 +70,7 @@ def ppo(env_id: str, envs: int, steps: int, rows: int, epochs: int) -> Turn:
         "MlpPolicy", batch, n_steps=steps, batch_size=rows, n_epochs=epochs, seed=0, device="cpu",
         policy_kwargs={"net_arch": [64, 64]},
     )  # fmt: skip
-    return lambda: _learn(model, envs * steps)
+    return lambda: _learn(model, envs * steps, clock)
 
 
 def sac(steps: int) -> Turn:
@@ -93,7 +94,7 @@ def _make(env_id: str) -> gym.Env[Any, Any]:
     return gym.make(env_id, disable_env_checker=True)
 
 
-def _learn(model: Any, steps: int) -> float:
-    begin = time.perf_counter()
+def _learn(model: Any, steps: int, clock: Clock = time.perf_counter) -> float:
+    begin = clock()
     model.learn(steps, reset_num_timesteps=False)
-    return steps / (time.perf_counter() - begin)
+    return steps / (clock() - begin)

@@ -80,7 +80,7 @@ def store_uri(arguments: argparse.Namespace) -> str:
         DataError: it is none that could be.
     """
     try:
-        return arguments.store or default_uri(location.runs())
+        return arguments.store or default_uri(location.runs_folder())
     except StoreError as error:
         raise DataError(str(error)) from error
 

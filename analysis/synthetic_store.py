@@ -51,7 +51,7 @@ def fill(
         parent.plan(
             [dict(zip(names, job, strict=True)) | {"learner": ESTIMATORS[job[-1]]} for job in jobs]
         )
-        parent.conclude("FINISHED")
+        parent.set_final_status("FINISHED")
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         for number, job in enumerate(jobs):

@@ -38,10 +38,10 @@ def measure(config: DictConfig) -> float | None:
     if HydraConfig.get().mode == RunMode.RUN:
         _single.append(composed)
         return None
-    from gausspg.laboratory.program import MEASURING
     from gausspg.sweeps.isolated import run_isolated
+    from gausspg.sweeps.preload import MEASURING_PROGRAM
 
-    return run_isolated(MEASURING, composed, HydraConfig.get().overrides.task)
+    return run_isolated(MEASURING_PROGRAM, composed, list(HydraConfig.get().overrides.task))
 
 
 def main() -> int:
@@ -53,10 +53,7 @@ def main() -> int:
         return REFUSED
     if not _single:
         return 0
-    from gausspg.training.memory import nothing_collected
-
-    with nothing_collected():
-        from gausspg.laboratory.program import run_single
+    from gausspg.laboratory.program import run_single
 
     return run_single(_single[0], command=["python", "src/measure_gradients.py", *sys.argv[1:]])
 

@@ -57,18 +57,18 @@ def main() -> int:
     arguments = parser.parse_args()
     in_store = not Path(arguments.run).is_dir()
     try:
-        uri = arguments.store or default_uri(location.runs())
+        uri = arguments.store or default_uri(location.runs_folder())
         record = (
             reading.from_store(uri, arguments.run)
             if in_store
             else reading.from_folder(Path(arguments.run))
         )
         _refuse_other_environment(record, arguments.anyway)
-        verdict, told = _reproduce(record, arguments.source, arguments.trust)
-        print(told)
+        verdict, message = _reproduce(record, arguments.source, arguments.trust)
+        print(message)
         known = (uri, current_id(uri, arguments.run)) if in_store else _known(Path(arguments.run))
         if known is not None:
-            content = {"verdict": told, "environment": environment(record.config)}
+            content = {"verdict": message, "environment": environment(record.config)}
             add_text(*known, "reproduction.json", json.dumps(content, indent=1) + "\n")
     except (RecordError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -78,7 +78,7 @@ def main() -> int:
 
 def _known(folder: Path) -> tuple[str, str] | None:
     """Return store and id of a run that was recorded here; None if it is somebody else's."""
-    if location.runs() not in folder.absolute().parents:
+    if location.runs_folder() not in folder.absolute().parents:
         return None
     status = read_status(folder)
     if status.get("awaits_store"):
@@ -119,8 +119,8 @@ def _reproduce(record: Record, choice: str | None, trusted: bool) -> tuple[int, 
             _run(record, source, folder)
         points = reading.points_in(folder / "run")
         final = checkpoints.load(folder / "run" / trainer.FINAL)
-    difference = comparison.first_difference(record.points, points)
-    difference = difference or comparison.first_parameter(record.final, final)
+    difference = comparison.first_differing_point(record.points, points)
+    difference = difference or comparison.first_differing_parameter(record.final, final)
     if difference is None:
         digest = comparison.digest(points, final)
         return IDENTICAL, f"identical: {len(points)} points and all parameters, hash {digest}"
@@ -129,8 +129,8 @@ def _reproduce(record: Record, choice: str | None, trusted: bool) -> tuple[int, 
         reasons.append("the source is not the recorded one")
     if record.points_hash not in (None, reading.points_hash(record.points)):
         reasons.append("the recorded values, which were altered since the run ended")
-    told = "; ".join(reasons) or _beyond_versions(record)
-    return DIFFERENT, f"different: {difference}; what differs: {told}"
+    message = "; ".join(reasons) or _beyond_versions(record)
+    return DIFFERENT, f"different: {difference}; what differs: {message}"
 
 
 def _show_foreign_patch(record: Record, trusted: bool) -> None:
@@ -139,7 +139,7 @@ def _show_foreign_patch(record: Record, trusted: bool) -> None:
     Raises:
         RecordError: it is not trusted.
     """
-    if not record.patch or foreign.is_own(record.patch, location.runs()):
+    if not record.patch or foreign.is_own(record.patch, location.runs_folder()):
         return
     touched = foreign.touched(record.patch)
     print(f"the patch of run {record.name} is of no run that was trained here; it touches")
@@ -153,11 +153,11 @@ def _show_foreign_patch(record: Record, trusted: bool) -> None:
 
 
 def _beyond_versions(record: Record) -> str:
-    told = "neither source, configuration nor versions"
+    message = "neither source, configuration nor versions"
     before, now = record.provenance["cpu"], provenance.cpu()
     if before != now:
-        return f"{told}: the processor, recorded as {before}, is {now}"
-    return f"{told}, nor the processor: the recorded values may have been altered"
+        return f"{message}: the processor, recorded as {before}, is {now}"
+    return f"{message}, nor the processor: the recorded values may have been altered"
 
 
 @contextmanager
@@ -189,8 +189,8 @@ def _source(record: Record, folder: Path, recorded: bool) -> Iterator[Path]:
 def _git(*arguments: str, folder: Path = ROOT, sent: bytes = b"") -> None:
     done = subprocess.run(["git", *arguments], cwd=folder, input=sent, capture_output=True)
     if done.returncode:
-        told = " ".join(done.stderr.decode().split())
-        raise RecordError(f"the recorded source cannot be checked out: {told}")
+        message = " ".join(done.stderr.decode().split())
+        raise RecordError(f"the recorded source cannot be checked out: {message}")
 
 
 def _run(record: Record, source: Path, folder: Path) -> None:

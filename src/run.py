@@ -41,9 +41,9 @@ def train(config: DictConfig) -> float | None:
         _single.append(composed)
         return None
     from gausspg.sweeps.isolated import run_isolated
-    from gausspg.sweeps.training import TRAINING
+    from gausspg.sweeps.preload import TRAINING_PROGRAM
 
-    return run_isolated(TRAINING, composed, HydraConfig.get().overrides.task)
+    return run_isolated(TRAINING_PROGRAM, composed, list(HydraConfig.get().overrides.task))
 
 
 def main() -> int:
@@ -52,10 +52,7 @@ def main() -> int:
         return REFUSED
     if not _single:
         return 0
-    from gausspg.training.memory import nothing_collected
-
-    with nothing_collected():
-        from gausspg.sweeps.single import run_single
+    from gausspg.sweeps.single import run_single
 
     return run_single(_single[0], command=["python", "src/run.py", *sys.argv[1:]])
 

@@ -17,7 +17,7 @@ from pathlib import Path
 os.environ.setdefault("GAUSSPG_ROOT", str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from gausspg.records import exported, imported
+from gausspg.records import exporting, importing
 from gausspg.records.shared import SharedError
 from gausspg.tracking import StoreError, default_uri, location
 
@@ -48,15 +48,15 @@ def main() -> int:
 
 
 def _export(what: str, out: Path) -> int:
-    found = exported.export(location.runs(), what, out)
+    found = exporting.export_runs(location.runs_folder(), what, out)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{out}: {len(found)} runs, {size / 1e6:.1f} MB")
     return DONE
 
 
 def _import(folder: Path, store: str | None) -> int:
-    uri = store or default_uri(location.runs())
-    done = imported.take_in(folder, location.runs(), uri, print)
+    uri = store or default_uri(location.runs_folder())
+    done = importing.import_runs(folder, location.runs_folder(), uri, print)
     print(f"{len(done.new)} runs imported, {done.known} were here already")
     return DONE
 

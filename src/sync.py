@@ -23,7 +23,7 @@ def main() -> int:
     """Deliver, print, return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.parse_args()
-    folders, failed = list(undelivered(location.runs())), 0
+    folders, failed = list(undelivered(location.runs_folder())), 0
     for folder in folders:
         try:
             print(f"{folder.name}: {deliver(folder)}", flush=True)

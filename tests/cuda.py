@@ -62,7 +62,7 @@ def train(words_: tuple[str, ...], device: str, threads: int) -> Trained:
         run = assemble(config, Path(folder), "")
         before, first, warm = _parameters(run.policy), None, 0
         begin = time.perf_counter()
-        for _, metrics in run.loop.run():
+        for _, metrics in run.trainer.run():
             now = time.perf_counter()
             finite &= all(map(torch.isfinite, map(torch.tensor, metrics.values())))
             if first is None and count:

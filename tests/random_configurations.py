@@ -147,7 +147,7 @@ def _elsewhere(
 
 
 def _change_a_line(package: Path) -> None:
-    path = package / "returns.py"
+    path = package / "estimators" / "returns.py"
     path.write_text(path.read_text().replace("\n", "  # changed\n", 1))
 
 
@@ -158,10 +158,9 @@ CHANGES: tuple[Change, ...] = (
     ("checkpoint interval", "config", _configured("checkpoint_interval", by=lambda n: n + 1)),
     ("seed", "config", _configured("seed", by=lambda seed: seed + 1)),
     ("gamma in the last bit", "config", _configured("gamma", by=lambda gamma: gamma - 1.2e-16)),
-    ("seed of the evaluations", "config", _configured("evaluation", "seed", by=lambda n: n + 1)),
     ("number of environments", "config", _configured("env", "num_envs", by=lambda n: n + 1)),
     ("a line of source", "source", _elsewhere(_change_a_line)),
-    ("a further file", "source", _elsewhere(lambda p: (p / "squash" / "soft.py").touch())),
+    ("a further file", "source", _elsewhere(lambda p: (p / "policies" / "soft.py").touch())),
     ("instructions of the processor", "environment",
      _elsewhere(lambda _: None, ATEN_CPU_CAPABILITY="default")),
 )  # fmt: skip

@@ -134,7 +134,7 @@ def test_a_policy_for_other_actions_is_refused(env: str) -> None:
     names = environment_words(env)
     actions = factory.build_environment(check(composed(*names))).actions
     kinds = {word: find(composed(f"policy={word}")["policy"], "policy") for word in words("policy")}
-    others = [word for word, kind in kinds.items() if not isinstance(actions, kind.serves)]
+    others = [word for word, kind in kinds.items() if not isinstance(actions, kind.actions_type)]
     assert 0 < len(others) < len(kinds)
     for policy in others:
         message = refusal(composed(*names, f"policy={policy}"))

@@ -10,6 +10,7 @@ from composing import SMALL, run_of
 
 READMES = [
     ROOT / "README.md",
+    ROOT / "sweeps" / "CLUSTER.md",
     *sorted(
         path
         for room in ("analysis", "conf", "src", "sweeps")

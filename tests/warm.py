@@ -40,8 +40,8 @@ WITHOUT = sys.platform != "linux"
 class Process:
     """A command from the server, with the part of `subprocess.Popen` that tests use."""
 
-    def __init__(self, told: int) -> None:
-        self._told = os.fdopen(told, "rb", buffering=0)
+    def __init__(self, statuses: int) -> None:
+        self._statuses = os.fdopen(statuses, "rb", buffering=0)
         self._lock = threading.Lock()
         self.returncode: int | None = None
         self.pid = self._number()
@@ -49,9 +49,9 @@ class Process:
     def poll(self) -> int | None:
         """Return its exit status, None if it has not ended."""
         with self._lock:
-            if self.returncode is None and select([self._told], [], [], 0.0)[0]:
+            if self.returncode is None and select([self._statuses], [], [], 0.0)[0]:
                 self.returncode = self._number()
-                self._told.close()
+                self._statuses.close()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -69,7 +69,7 @@ class Process:
             os.kill(self.pid, number)
 
     def _number(self) -> int:
-        line = self._told.readline()
+        line = self._statuses.readline()
         assert line, "the server has ended"
         return int(line)
 
@@ -92,11 +92,11 @@ class _Server:
 
     def start(self, request: Mapping[str, object], out: IO[bytes], err: IO[bytes]) -> Process:
         """Start a process that writes into the files given."""
-        here, told = os.pipe()
+        here, statuses = os.pipe()
         with self._lock:
-            fds = [out.fileno(), err.fileno(), told]
+            fds = [out.fileno(), err.fileno(), statuses]
             socket.send_fds(self._asking, [json.dumps(request).encode()], fds)
-        os.close(told)
+        os.close(statuses)
         return Process(here)
 
     def _end(self) -> None:

@@ -65,7 +65,7 @@ def _serve(asked: socket.socket) -> Request | None:
                 message, fds, _, _ = socket.recv_fds(asked, LONGEST_MESSAGE, _MANY_FDS)
                 if not message:
                     return None
-                out, err, told = fds
+                out, err, statuses = fds
                 pid = os.fork()
                 if pid == 0:
                     os.dup2(out, 1)
@@ -73,18 +73,18 @@ def _serve(asked: socket.socket) -> Request | None:
                     return dict(json.loads(message))
                 os.close(out)
                 os.close(err)
-                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, told))
-                os.write(told, f"{pid}\n".encode())
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, statuses))
+                os.write(statuses, f"{pid}\n".encode())
 
 
-def _report(selector: selectors.BaseSelector, handle: int, pid: int, told: int) -> None:
+def _report(selector: selectors.BaseSelector, handle: int, pid: int, statuses: int) -> None:
     """Say how a command ended."""
     selector.unregister(handle)
     os.close(handle)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     with suppress(BrokenPipeError):
-        os.write(told, f"{status}\n".encode())
-    os.close(told)
+        os.write(statuses, f"{status}\n".encode())
+    os.close(statuses)
 
 
 def _become(request: Request, imports_set: Mapping[str, str], library: Sequence[str]) -> None:
@@ -166,9 +166,9 @@ class _Spare:
         self._ask({"arguments": list(command[4:]), "environment": dict(options["env"])}, [there])
         os.close(there)
         with os.fdopen(here, "rb") as pipe:
-            told = pipe.read()
+            output = pipe.read()
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        return subprocess.CompletedProcess(command, status, None, told)
+        return subprocess.CompletedProcess(command, status, None, output)
 
     def _ask(self, what: Mapping[str, Any], fds: Sequence[int]) -> None:
         socket.send_fds(self._asking, [json.dumps(what).encode()], fds)

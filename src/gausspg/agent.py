@@ -1,4 +1,4 @@
-"""A trained policy, loaded from a run or a file and asked for actions.
+"""Load a trained policy from a run or a file and compute its actions.
 
 from gausspg.agent import load
 agent = load("RUN_ID")          # or a path: load("runs/.../final.pt")
@@ -24,7 +24,7 @@ class Agent:
     """Acts on observations as the environment gives them; normalisation is inside.
 
     Args:
-        policy: trained; used as it is.
+        policy: trained; not changed.
         actions: the kind of actions the environment takes.
         seed: of the noise of stochastic actions.
     """
@@ -73,7 +73,7 @@ def load(source: str | Path, tracking_uri: str | None = None, name: str = "final
 
     Args:
         source: an MLflow run id, or the path of a policy file.
-        tracking_uri: where the run is recorded; None: as when training.
+        tracking_uri: of the store that has the run; None: the default store.
         name: of the policy within the run, `final.pt` or `best.pt`.
 
     Raises:
@@ -87,7 +87,7 @@ def load(source: str | Path, tracking_uri: str | None = None, name: str = "final
         policy.load_state_dict(content["state_dict"])
         return Agent(policy.eval(), from_plain(content["spec"]["actions"]))
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        # What a file of tensors and plain values lacks for a policy shows in many ways.
+        # A file that is not a policy can fail in any of these ways.
         raise ValueError(f"{source} holds no policy: pass final.pt or best.pt of a run") from error
 
 
@@ -100,4 +100,4 @@ def _locate(source: str | Path, tracking_uri: str | None, name: str) -> Path:
     # Only here: a policy in a file needs no MLflow.
     from gausspg.tracking import artifact_file, default_uri
 
-    return artifact_file(tracking_uri or default_uri(location.runs()), str(source), name)
+    return artifact_file(tracking_uri or default_uri(location.runs_folder()), str(source), name)

@@ -1,8 +1,8 @@
-"""Types for settings that have a range, so that a signature says what a value may be.
+"""Annotated types for settings with a range, so that a signature states the allowed values.
 
 A constructor annotated `lr: Positive` is checked by `gausspg.training.build` before it is called: a
-wrong type or a value outside the range is refused with the setting's full name. The rooms of
-mathematics stay free of any checking code.
+wrong type or a value outside the range is refused with the setting's full name. Policies and
+estimators therefore need no checking code.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Named random streams: every use of chance draws from its own generator, derived from the seed.
+"""Named random streams: every use of randomness has its own generator, derived from the seed.
 
 Two cells of a sweep with the same seed therefore see the same environments and the same action
 noise whatever else differs between them, and their difference can be taken pair by pair. A stream
@@ -27,7 +27,7 @@ class Streams:
         return np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()), *index))
 
     def integer(self, name: str) -> int:
-        """Return a seed for what is seeded by one number, below 2**31."""
+        """Return an integer seed below 2**31 for the stream `name`."""
         return int(self._sequence(name).generate_state(1, np.uint32)[0] >> 1)
 
     def torch(self, name: str, *index: int) -> torch.Generator:

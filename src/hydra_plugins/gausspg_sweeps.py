@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hydra.core.config_store import ConfigStore
 
-from gausspg.sweeps import launcher, sweeper
+from gausspg.sweeps import launcher, preload, sweeper
 
 
 class GridSweeper(sweeper.Sweeper):
@@ -24,7 +24,7 @@ class SweeperConfig:
     """Settings of `hydra/sweeper=grid`; the last two are those of Hydra's basic sweeper."""
 
     _target_: str = f"{__name__}.{GridSweeper.__name__}"
-    program: str = "gausspg.sweeps.training.TRAINING"
+    program: str = preload.TRAINING_PROGRAM
     max_batch_size: int | None = None
     params: dict[str, str] | None = field(default_factory=dict)
 
@@ -40,7 +40,7 @@ _store = ConfigStore.instance()
 _store.store("grid", SweeperConfig, "hydra/sweeper", provider="gausspg")
 _store.store(
     "measurements",
-    SweeperConfig(program="gausspg.laboratory.program.MEASURING"),
+    SweeperConfig(program=preload.MEASURING_PROGRAM),
     "hydra/sweeper",
     provider="gausspg",
 )

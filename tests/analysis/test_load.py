@@ -37,7 +37,7 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Store:
     tags = sweep_tags("messy", "1")
     with SweepRecorder(store, folder / "parent", "messy", "1", {}) as parent:
         parent.plan(plan)
-        parent.conclude("FINISHED")
+        parent.set_final_status("FINISHED")
     done = [
         ("clip", 0, 1.0, "FINISHED"),
         ("clip", 0, 2.0, "FINISHED"),
@@ -53,7 +53,7 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Store:
             if score is not None:
                 run.log(10, {FINAL: score})
             if status == "FAILED":
-                run.conclude("FAILED", "the wheels came off")
+                run.set_final_status("FAILED", "the wheels came off")
     return store
 
 
@@ -118,7 +118,7 @@ def test_a_sweep_repeated_with_nothing_left_to_train_changes_nothing(tmp_path: P
     before = load(uri)
     store = open_store(uri, tmp_path, "gausspg")
     with SweepRecorder(store, tmp_path / "again", before.name, "again", {}) as parent:
-        parent.conclude("FINISHED")
+        parent.set_final_status("FINISHED")
     pd.testing.assert_frame_equal(load(uri).runs, before.runs)
 
 
@@ -153,7 +153,7 @@ def test_plans_that_name_different_words_are_each_taken_at_their_word(
         folder = tmp_path / f"parent{number}"
         with SweepRecorder(messy, folder, "two", str(number), {}) as parent:
             parent.plan(plan)
-            parent.conclude("FINISHED")
+            parent.set_final_status("FINISHED")
         for squash in ("clip", "tanh")[: 2 - number]:
             params = {"squash": squash, "estimator": "ab"[number], "seed": 0}
             name = f"{number}{squash}"

@@ -148,7 +148,7 @@ def test_a_run_that_ends_while_it_is_asked_for_keeps_its_end(
 ) -> None:
     store = open_store(Root(tmp_path).uri, tmp_path, "tests")
     run = Recorder(store, tmp_path / "runs" / "run", "run", {}, {}).__enter__()
-    existing.mark(run.folder, IDENTITY)
+    existing.record_identity(run.folder, IDENTITY)
 
     def ends(folder: Path) -> bool:
         run.__exit__(None, None, None)
@@ -200,13 +200,13 @@ def known(state: State, own: Identity = IDENTITY) -> Existing:
 def test_what_follows_from_what_is_known(
     rule: existing.Rule, alone: bool, state: State | None, expected: str
 ) -> None:
-    assert existing.action(rule, alone, known(state) if state else None) == expected
+    assert existing.choose_action(rule, alone, known(state) if state else None) == expected
 
 
 @pytest.mark.parametrize("state", ["finished", "interrupted", "running"])
 def test_refuse_names_the_run(state: State) -> None:
     with pytest.raises(SettingsError, match=rf"run id is the same \({state}\)"):
-        existing.action("refuse", False, known(state))
+        existing.choose_action("refuse", False, known(state))
 
 
 def test_the_last_finished_run_counts() -> None:
@@ -220,7 +220,7 @@ def test_the_last_finished_run_counts() -> None:
 def test_the_message_says_what_changed(tmp_path: Path) -> None:
     def why(mine: Identity, *found: Existing, steps: int = 5, command: str = "run") -> str | None:
         config = {"steps": steps, "seed": 0, "learner": {"lr": 0.1, "sizes": (3,)}, "jobs": 9}
-        (told,) = existing.why_anew([((config, {"env": "e"}), mine)], command, found)
+        (told,) = existing.rerun_reasons([((config, {"env": "e"}), mine)], command, found)
         return told
 
     mine = Identity("c", "s2", "e")

@@ -314,22 +314,22 @@ def test_a_command_is_recorded_without_passwords(typed: str, recorded: str) -> N
 
 def test_the_first_difference_is_by_step_and_then_by_name() -> None:
     before = {(1, "b"): 1.0, (2, "a"): 1.0, (1, "a"): float("nan")}
-    assert comparison.first_difference(before, dict(before)) is None
-    assert comparison.first_difference(before, before | {(2, "a"): 2.0}) == (
+    assert comparison.first_differing_point(before, dict(before)) is None
+    assert comparison.first_differing_point(before, before | {(2, "a"): 2.0}) == (
         "a at step 2 was 1.0 and is 2.0"
     )
     changed = before | {(2, "a"): 2.0, (1, "b"): -1.0}
-    assert comparison.first_difference(before, changed) == "b at step 1 was 1.0 and is -1.0"
-    assert comparison.first_difference(before, before | {(0, "c"): 0.0}) == (
+    assert comparison.first_differing_point(before, changed) == "b at step 1 was 1.0 and is -1.0"
+    assert comparison.first_differing_point(before, before | {(0, "c"): 0.0}) == (
         "c at step 0 is not in the record"
     )
-    assert comparison.first_difference({(0, "z"): 0.0}, {(0, "z"): -0.0}) is not None
+    assert comparison.first_differing_point({(0, "z"): 0.0}, {(0, "z"): -0.0}) is not None
 
 
 def test_the_store_and_the_folder_tell_the_same(root: Root) -> None:
     (folder,) = root.runs()
     one = reading.from_folder(folder)
     other = reading.from_store(root.uri, read_status(folder)["run_id"])
-    assert comparison.first_difference(one.points, other.points) is None
+    assert comparison.first_differing_point(one.points, other.points) is None
     assert comparison.digest(one.points, one.final) == comparison.digest(other.points, other.final)
     assert one.config == other.config

@@ -13,7 +13,7 @@ import pytest
 import warm
 from cli import ROOT, WARNINGS, environment_for
 from gausspg.agent import load as load_agent
-from gausspg.records import comparison, imported, reading, shared
+from gausspg.records import comparison, importing, reading, shared
 from gausspg.records.reading import Record
 from gausspg.records.shared import SharedError
 from gausspg.tracking import (
@@ -71,8 +71,8 @@ def command(program: str, root: Path, *arguments: str) -> warm.Ended:
     return warm.run([ROOT / "src" / program, *arguments], environment_for(root))
 
 
-def take_in(folder: Path, root: Path) -> imported.Imported:
-    return imported.take_in(folder, root / "runs", f"sqlite:///{root / 'runs' / 'mlflow.db'}")
+def import_runs(folder: Path, root: Path) -> importing.ImportResult:
+    return importing.import_runs(folder, root / "runs", f"sqlite:///{root / 'runs' / 'mlflow.db'}")
 
 
 def jobs(folder: Path) -> list[dict[str, Any]]:
@@ -91,8 +91,8 @@ def snapshot(folder: Path) -> dict[str, str]:
 def assert_same(one: Record, other: Record) -> None:
     """Check that two records are of the same run, and would be reproduced alike."""
     assert (one.identity, one.patch) == (other.identity, other.patch)
-    assert comparison.first_difference(one.points, other.points) is None
-    assert comparison.first_parameter(one.final, other.final) is None
+    assert comparison.first_differing_point(one.points, other.points) is None
+    assert comparison.first_differing_parameter(one.final, other.final) is None
 
 
 class TestRoundTrip:
@@ -159,9 +159,9 @@ class TestRoundTrip:
 
 class TestAgain:
     def test_twice_adds_nothing(self, given: Path, tmp_path: Path) -> None:
-        assert len(take_in(given, tmp_path).new) == 3
+        assert len(import_runs(given, tmp_path).new) == 3
         before = snapshot(tmp_path)
-        again = take_in(given, tmp_path)
+        again = import_runs(given, tmp_path)
         assert (list(again.new), again.known) == ([], 3)
         assert snapshot(tmp_path) == before
         uri = f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
@@ -171,7 +171,7 @@ class TestAgain:
 
     def test_where_it_comes_from_it_adds_nothing(self, giver: Root, given: Path) -> None:
         before = snapshot(giver.folder)
-        assert take_in(given, giver.folder).known == 3
+        assert import_runs(given, giver.folder).known == 3
         assert snapshot(giver.folder) == before
 
     @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ class TestAgain:
     def test_killed_half_way_it_completes(
         self, moment: str, call: int, given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        root, calls, real = Root(tmp_path), [0], getattr(imported, moment)
+        root, calls, real = Root(tmp_path), [0], getattr(importing, moment)
 
         def dies(*arguments: Any) -> Any:
             calls[0] += 1
@@ -190,10 +190,10 @@ class TestAgain:
             return done
 
         with monkeypatch.context() as patch:
-            patch.setattr(imported, moment, dies)
+            patch.setattr(importing, moment, dies)
             with pytest.raises(KeyboardInterrupt):
-                take_in(given, tmp_path)
-        take_in(given, tmp_path)
+                import_runs(given, tmp_path)
+        import_runs(given, tmp_path)
         runs = find_runs(root.uri, parents=True)
         assert len(runs) == 3
         assert set(runs["status"]) == {"FINISHED"}
@@ -204,7 +204,7 @@ class TestAgain:
     def test_a_broken_store_is_refused_before_anything(self, given: Path, tmp_path: Path) -> None:
         (tmp_path / "text.db").write_text("This is no database, but it is long enough." * 20)
         with pytest.raises(StoreError):
-            imported.take_in(given, tmp_path / "runs", f"sqlite:///{tmp_path / 'text.db'}")
+            importing.import_runs(given, tmp_path / "runs", f"sqlite:///{tmp_path / 'text.db'}")
         assert list(run_folders(tmp_path / "runs")) == []
 
 
@@ -280,7 +280,7 @@ def test_what_is_not_whole_is_one_line_and_nothing_is_imported(
     harm(copy)
     before = snapshot(tmp_path)
     with pytest.raises(SharedError, match=message) as told:
-        take_in(copy, tmp_path / "root")
+        import_runs(copy, tmp_path / "root")
     assert "\n" not in str(told.value)
     assert snapshot(tmp_path) == before
 
@@ -306,12 +306,12 @@ def test_a_run_by_its_id_comes_alone(giver: Root, tmp_path: Path) -> None:
     assert command("share.py", giver.folder, "export", run_id, str(out)).returncode == 0
     assert [run.id for run in shared.read(out)] == [run_id]
     taker = Root(tmp_path / "root")
-    (new,) = take_in(out, taker.folder).new
+    (new,) = import_runs(out, taker.folder).new
     assert new == taker.folder / "runs" / folder.name
     # The rest of its sweep, when it comes, finds it here.
     everything = tmp_path / "everything"
     assert command("share.py", giver.folder, "export", "given", str(everything)).returncode == 0
-    assert take_in(everything, taker.folder).known == 1
+    assert import_runs(everything, taker.folder).known == 1
 
 
 def test_a_failed_run_is_told_of_and_can_be_tried_again(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_failed_run_is_told_of_and_can_be_tried_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = command("share.py", giver.folder, "export", "trouble", str(out))
     assert done.returncode == 0, done.stderr
-    take_in(out, taker.folder)
+    import_runs(out, taker.folder)
     runs = find_runs(taker.uri, "trouble")
     assert list(runs["status"]) == ["FAILED", "FAILED"]
     assert all("the wheels came off" in error for error in runs["error"])

@@ -229,13 +229,11 @@ def test_completion_offers_the_words_and_imports_nothing_heavy(tmp_path: Path) -
 
 
 LATE = """
-import gc, importlib, json, sys
-gc.disable()
+import importlib, json, sys
 from gausspg.sweeps import preload
 for name in preload.TRAINING:
     importlib.import_module(name)
 before = set(sys.modules)
-gc.freeze()
 from gausspg.sweeps.jobs import Job
 from gausspg.sweeps.training import TRAINING
 TRAINING.run_job(Job(0, "", TRAINING.request(json.loads(sys.argv[1]), [])), lambda _: None)

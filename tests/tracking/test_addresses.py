@@ -7,7 +7,7 @@ import pytest
 
 from cli import WARNINGS
 from gausspg.tracking import StoreError, read_status, with_credentials, without_credentials
-from gausspg.tracking.client import explain
+from gausspg.tracking.client import first_line
 from interruption import KINDS, Root
 
 pytestmark = WARNINGS
@@ -42,7 +42,7 @@ def test_errors_name_a_store_without_them() -> None:
     error = StoreError(f"{ADDRESS} does not answer")
     assert str(error) == "http://127.0.0.1:9 does not answer"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
-    assert explain(RuntimeError(f"API request to {ADDRESS}/api failed")) == (
+    assert first_line(RuntimeError(f"API request to {ADDRESS}/api failed")) == (
         "API request to http://127.0.0.1:9/api failed"
     )
 

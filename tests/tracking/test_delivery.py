@@ -53,7 +53,7 @@ def folder(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
             for step in range(LINES):
                 run.log(step, {"x": float(step), "y": float("nan")})
             run.text("config.yaml", "seed: 0")
-            run.conclude("FAILED", "the wheels came off")
+            run.set_final_status("FAILED", "the wheels came off")
         assert calls["send"]
     capsys.readouterr()
     return folder

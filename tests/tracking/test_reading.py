@@ -34,7 +34,7 @@ def runs(store: Store, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
                 run.log(step, {"eval/return": value + seed, "train/loss": float(step)})
             run.text("policy/config.yaml", f"seed: {seed}")
             if sweep == "other":
-                run.conclude("FAILED", "on purpose")
+                run.set_final_status("FAILED", "on purpose")
         ids.append(run.run_id)
     return ids
 

@@ -25,7 +25,7 @@ from gausspg.tracking import (
     set_status,
 )
 from gausspg.tracking.client import connect
-from gausspg.tracking.folder import MetricsFile, read_status
+from gausspg.tracking.folder import MetricsFile, read_description, read_status
 from gausspg.tracking.mirror import BATCH, Mirror, Point
 from gausspg.tracking.termination import Terminated, terminate_as_exception
 
@@ -69,6 +69,22 @@ def test_a_run_is_in_its_folder_and_in_the_store(store: Store, tmp_path: Path) -
     assert (status["status"], status["run_id"]) == ("FINISHED", run.run_id)
     assert status["unsent_from_byte"] is None
     assert status["unsent"] == []
+
+
+def test_a_run_that_goes_on_and_finishes_keeps_no_error(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(Terminated), recorder(store, tmp_path) as run:
+        raise Terminated("SIGTERM")
+    assert run_of(store, run.run_id).data.tags["error"] == "stopped by SIGTERM"
+    assert read_description(tmp_path)["tags"]["error"] == "stopped by SIGTERM"
+    with recorder(store, tmp_path, resume=True) as again:
+        again.log(1, {"train/return": 1.0})
+    assert again.run_id == run.run_id
+    stored = run_of(store, run.run_id)
+    assert stored.info.status == "FINISHED"
+    assert "error" not in stored.data.tags
+    assert stored.data.tags["word"] == "yes"
+    assert read_description(tmp_path)["tags"] == {"word": "yes"}
+    assert read_status(tmp_path)["error"] is None
 
 
 @pytest.mark.parametrize(
@@ -274,7 +290,7 @@ def test_a_server_that_comes_back_receives_everything_once(tmp_path: Path) -> No
 def test_at_the_end_one_that_takes_nothing_is_not_waited_for(
     failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror, "_AWAY_SECONDS", 0.8)
+    monkeypatch.setattr(mirror, "_UNREACHABLE_SECONDS", 0.8)
     monkeypatch.setattr(mirror, "_CLOSING_PAUSE_SECONDS", 0.05)
     server = Server(failures)
     metrics = MetricsFile(tmp_path)

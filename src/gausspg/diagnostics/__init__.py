@@ -1,1 +1,1 @@
-"""What is measured of gradients, row by row; imports `estimators` and `policies`."""
+"""Per-sample gradient statistics during training; imports `estimators` and `policies`."""

@@ -1,8 +1,8 @@
-"""What is measured in training beside it: it takes from it, and gives nothing back but metrics.
+"""Diagnostics: measurements during training that do not influence it.
 
-A learner asks at every iteration whether something is due and hands over its policy with a batch.
-Whatever is drawn comes from a stream of its own and no gradient is left behind, so a run trains to
-the same bits with and without.
+In every iteration a learner asks whether a measurement is due, and passes its policy and a batch.
+Diagnostics draw from their own random stream and leave no gradient behind, so a run gives the same
+bits with and without them.
 """
 
 from abc import ABC, abstractmethod
@@ -17,16 +17,16 @@ Metrics = dict[str, float]
 
 
 class Diagnostics(ABC):
-    """Something that can be measured on a learner's batch; `rows` is about how many it asks for."""
+    """A measurement on a learner's batch; `rows` is the approximate number of rows it needs."""
 
     rows: int
 
     @abstractmethod
     def refuse_what_has_no_effect(self, evidence: Evidence) -> None:
-        """Refuse what the evidence that the learner's estimator works from gives no use for.
+        """Refuse settings without effect for the kind of evidence of the learner's estimator.
 
         Raises:
-            ValueError: in one sentence.
+            ValueError: names the setting, in one sentence.
         """
 
     @abstractmethod
@@ -41,24 +41,24 @@ class Diagnostics(ABC):
         value: ActionValue,
         generator: torch.Generator,
     ) -> Metrics:
-        """Measure at actions that are drawn anew.
+        """Measure at freshly sampled actions.
 
         Args:
-            policy: left as it is.
+            policy: not changed.
             observations: `[rows, observation_dim]`, normalised.
-            value: of actions in those states.
-            generator: of the noise that makes the actions.
+            value: of actions in these states.
+            generator: of the noise of the actions.
         """
 
     @abstractmethod
     def at_taken_actions(
         self, policy: Policy, observations: Tensor, batch: Batch, estimator: Estimator
     ) -> Metrics:
-        """Measure at actions that the policy, as it is now, has taken.
+        """Measure at actions that the policy has taken, before it is updated.
 
         Args:
-            policy: left as it is.
-            observations: `[rows, observation_dim]`, normalised, in which they were taken.
-            batch: what became of them.
-            estimator: the one that trains.
+            policy: not changed.
+            observations: `[rows, observation_dim]`, normalised, at which they were taken.
+            batch: their latents, log-densities and weights.
+            estimator: the one used in training.
         """

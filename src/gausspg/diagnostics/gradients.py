@@ -20,9 +20,9 @@ _SCORE_FUNCTION, _REPARAMETERISED = "score_function", "reparameterised"
 class Gradients(Diagnostics):
     """Variance, signal-to-noise ratio and agreement of the estimators, whichever of them trains.
 
-    The gradient of every row is taken, so one batch tells how single rows scatter. It is that of
-    the expected value alone: an entropy bonus, the same for all estimators, is left out, and
-    nothing is clipped to a norm. With a critic of states and actions both work from its values at
+    The gradient of every row is computed, so one batch gives the variance of a single row. It is
+    the gradient of the expected value alone: the entropy bonus, equal for all estimators, is left
+    out, and norms are not clipped. With a critic of states and actions both work from its values at
     the same K actions in each state, the score function with the mean of the other values as its
     baseline. Without one, the score function alone is measured, as it trains, at the actions that
     were taken; so it is where samples have no gradient.
@@ -33,7 +33,7 @@ class Gradients(Diagnostics):
         action_samples: K, fresh actions in each state; null: 2.
 
     Raises:
-        ValueError: a single row, which does not scatter, or K that leaves no other action.
+        ValueError: fewer than 2 rows, which have no variance, or K = 1, which leaves no baseline.
     """
 
     def __init__(self, interval: Count, rows: Count, action_samples: Count | None) -> None:
@@ -130,6 +130,6 @@ def _scatter(name: str, moments: Moments) -> Metrics:
 
 
 def _finite(metrics: Metrics) -> Metrics:
-    # A ratio without scatter and a cosine with nothing are left out; so is what broke, of which
-    # the training itself will tell.
+    # Ratios and cosines with a zero denominator are left out, and so are values that are not
+    # finite, which the training itself reports.
     return {name: value for name, value in metrics.items() if math.isfinite(value)}

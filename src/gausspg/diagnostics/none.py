@@ -1,4 +1,4 @@
-"""`diagnostics=none`: nothing is measured beside the training."""
+"""`diagnostics=none`: no measurements during training."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ from gausspg.estimators.base import ActionValue, Batch, Estimator, Evidence
 from gausspg.policies.base import Policy
 
 
-class Nothing(Diagnostics):
-    """Is never due."""
+class NoDiagnostics(Diagnostics):
+    """Diagnostics that are never due."""
 
     rows = 0
 

@@ -1,4 +1,4 @@
-"""The gradient of every row of a batch, without a loop and mostly without ever writing it down.
+"""The gradient of every row of a batch, without a loop and mostly without materialising it.
 
 Rows do not influence each other, so one backward pass of the sum of their surrogates gives, at the
 output of each linear layer, every row's own gradient d; that of the layer's weight is the outer

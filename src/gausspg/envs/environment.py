@@ -77,9 +77,7 @@ class Environment(BaseEnvironment):
         self.backend, self.pool_threads = backend, pool_threads
         self._inspect()
         if backend == "envpool":
-            refuse_what_has_no_pool(
-                id, self.kwargs, self.actions, self.observation_dim, self.max_episode_steps
-            )
+            refuse_what_has_no_pool(id, self.kwargs, self.actions, self.observation_dim)
         elif pool_threads != 1:
             raise ValueError(
                 f"env.pool_threads={pool_threads} has no effect with env.backend={backend}: set it "

@@ -94,11 +94,7 @@ class EnvpoolBatch(BatchedEnv):
 
 
 def refuse_what_has_no_pool(
-    env_id: str,
-    kwargs: Mapping[str, Any],
-    actions: Actions,
-    observation_dim: int,
-    max_episode_steps: int | None,
+    env_id: str, kwargs: Mapping[str, Any], actions: Actions, observation_dim: int
 ) -> None:
     """Refuse to step in envpool what it does not have, or has otherwise.
 
@@ -107,7 +103,6 @@ def refuse_what_has_no_pool(
         kwargs: of `gymnasium.make`.
         actions: of Gymnasium's environment.
         observation_dim: of Gymnasium's environment.
-        max_episode_steps: of Gymnasium's environment; None: without a limit.
 
     Raises:
         ModuleNotFoundError: the package cannot be imported.
@@ -126,11 +121,11 @@ def refuse_what_has_no_pool(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shown, taken = spec.gymnasium_observation_space, spec.gymnasium_action_space
-    same = getattr(shown, "shape", None) == (observation_dim,) and max_episode_steps is not None
+    same = getattr(shown, "shape", None) == (observation_dim,)
     if not same or describe_actions(taken, env_id) != actions:
         raise ValueError(
-            f"env.backend=envpool has {env_id} with other observations, actions or limits than "
-            f"Gymnasium: {_REMEDY}"
+            f"env.backend=envpool has {env_id} with other observations or actions than Gymnasium: "
+            f"{_REMEDY}"
         )
 
 

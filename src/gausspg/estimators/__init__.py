@@ -1,1 +1,1 @@
-"""Policy and batch -> per-sample surrogate whose gradient is the estimate; imports `policies`."""
+"""Gradient estimators: per-sample surrogates of a policy and a batch; imports `policies`."""

@@ -1,1 +1,1 @@
-"""Problems with known gradients, and their measurement; imports every other room."""
+"""Gradient estimates on problems with known gradients; may import every other room."""

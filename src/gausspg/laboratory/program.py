@@ -89,7 +89,7 @@ class Measuring(Program):
         """
         config, words = composed
         name = self.name(words, config)
-        folder = place.given_folder(config) or place.new_folder(location.runs(), name)
+        folder = place.given_folder(config) or place.new_folder(location.runs_folder(), name)
         if read_status(folder).get("status") == "FINISHED":
             raise StoreError(f"{folder} holds a measurement: leave tracking.folder out")
         tags, parent = place.tags_and_parent(folder, self.script, overrides)

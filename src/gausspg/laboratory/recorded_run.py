@@ -69,7 +69,7 @@ def take_up(run: str) -> RecordedRun:
     identity = read_status(folder).get("identity") or {}
     parts = assemble(yaml.safe_load(config.read_text("utf-8")), folder, identity.get("key", ""))
     try:
-        parts.loop.resume(any_source=True)
+        parts.trainer.resume(any_source=True)
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(
             f"problem.run={run} cannot be taken up: {' '.join(str(error).split())}"
@@ -80,12 +80,12 @@ def take_up(run: str) -> RecordedRun:
 def _folder(run: str) -> Path:
     if Path(run).is_dir():
         return Path(run)
-    for folder in run_folders(location.runs()):
+    for folder in run_folders(location.runs_folder()):
         if read_status(folder).get("run_id") == run:
             return folder
     raise ValueError(
-        f"problem.run={run} is not among the runs recorded in {location.runs()}, and no folder: "
-        "name a run id or the folder of a run"
+        f"problem.run={run} is not among the runs recorded in {location.runs_folder()}, "
+        "and no folder: name a run id or the folder of a run"
     )
 
 

@@ -1,1 +1,1 @@
-"""State -> distribution of the latent u -> action and its density; imports torch alone."""
+"""Policies: observation -> distribution of the latent u -> action; imports torch alone."""

@@ -1,4 +1,4 @@
-"""The kinds of actions an environment takes, as far as a policy has to know them."""
+"""The kinds of actions of an environment, as a policy needs to know them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -64,15 +64,15 @@ class ActionDistribution(ABC):
 class Policy(nn.Module, ABC):
     """A stochastic policy.
 
-    `serves` is the kind of actions it is for; its constructor takes `actions` of that kind, and
-    `variance` and `squash` if it has a use for them. `differentiable_samples` tells whether its
+    `actions_type` is the class of actions it supports; its constructor takes `actions` of that
+    class, and `variance` and `squash` if it uses them. `differentiable_samples` tells whether its
     distributions can `reparameterise`; `latent_dim` is the size of u and `code_dim` that of what
     they `encode`; `trains_spread` whether training changes how far samples scatter, and
     `trains_entropy` whether it changes their entropy, be it through the mean alone;
     `usual_target_entropy` is the default target of a tuned temperature, in nats.
     """
 
-    serves: ClassVar[type[Actions]]
+    actions_type: ClassVar[type[Actions]]
     differentiable_samples: ClassVar[bool] = False
     normaliser: Normaliser
     latent_dim: int

@@ -118,7 +118,7 @@ class BetaPolicy(Policy):
         ValueError: an action without bounds, or a std that no such distribution has.
     """
 
-    serves = BoxActions
+    actions_type = BoxActions
     differentiable_samples = True
 
     def __init__(

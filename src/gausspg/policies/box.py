@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class ActionBox(nn.Module):
-    """What every policy with continuous actions has to know of their bounds.
+    """The bounds of continuous actions, with conversions from half-ranges.
 
     Args:
         low: `[action_dim]`, float64, lower bounds of the action, may be -inf.
@@ -30,7 +30,7 @@ class ActionBox(nn.Module):
 
     def __init__(self, low: Tensor, high: Tensor) -> None:
         super().__init__()
-        _refuse_bounds_that_are_none(low, high)
+        _refuse_empty_bounds(low, high)
         # Bounds of +-3e38 mean "unbounded"; their difference is infinite in float32.
         bounded = torch.isfinite(low) & torch.isfinite(high) & torch.isfinite((high - low).float())
         half_range = torch.where(bounded, (high - low) / 2, 1.0)
@@ -64,7 +64,7 @@ class ActionBox(nn.Module):
         return values if self._all_bounded else torch.where(self.bounded, values, otherwise)
 
 
-def _refuse_bounds_that_are_none(low: Tensor, high: Tensor) -> None:
+def _refuse_empty_bounds(low: Tensor, high: Tensor) -> None:
     for place, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         if not least <= most:
             raise ValueError(

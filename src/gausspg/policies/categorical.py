@@ -72,7 +72,7 @@ class CategoricalPolicy(Policy):
         generator: initialises the layers.
     """
 
-    serves = DiscreteActions
+    actions_type = DiscreteActions
 
     def __init__(
         self,

@@ -99,7 +99,7 @@ class GaussianPolicy(Policy):
         ValueError: the variance mode and the squash, or the number of dimensions, do not fit.
     """
 
-    serves = BoxActions
+    actions_type = BoxActions
     differentiable_samples = True
 
     def __init__(

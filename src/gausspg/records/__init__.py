@@ -1,1 +1,1 @@
-"""What decides a run's bits, and what is recorded of it; imports `training` and `tracking`."""
+"""Identity, provenance, comparison and sharing of recorded runs; imports `training`, `tracking`."""

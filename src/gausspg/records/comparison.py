@@ -1,4 +1,4 @@
-"""Whether two records are the same, and if not where they first differ."""
+"""Compare two records: find the first point or parameter that differs."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ import torch
 from gausspg.records.reading import Points, bits, points_hash
 
 
-def first_difference(before: Points, now: Points) -> str | None:
-    """Return the first point in which two records differ, by step and metric; None if none does."""
+def first_differing_point(before: Points, now: Points) -> str | None:
+    """Return the first metric value that differs, by step and name; None if all are equal."""
     for step, name in sorted(before.keys() | now.keys()):
         one, other = before.get((step, name)), now.get((step, name))
         if one is None or other is None:
@@ -21,8 +21,8 @@ def first_difference(before: Points, now: Points) -> str | None:
     return None
 
 
-def first_parameter(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """Return the first tensor of a policy's state that differs; None if none does."""
+def first_differing_parameter(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Return the first tensor of two policies' states that differs; None if all are equal."""
     one, other = before["state_dict"], now["state_dict"]
     for name in sorted(one.keys() | other.keys()):
         if name not in one or name not in other:

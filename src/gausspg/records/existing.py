@@ -1,4 +1,4 @@
-"""The runs that are recorded already: which of them are the ones asked for, and how they stand."""
+"""Find the recorded runs that match requested ones, and decide what to do about each."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from gausspg.records.identity import Identity, counted
+from gausspg.records.identity import Identity, relevant_settings
 from gausspg.records.parameters import Composed, parameters
 from gausspg.tracking import (
     VANISHED,
@@ -18,15 +18,15 @@ from gausspg.tracking import (
     read_description,
     read_metrics,
     read_status,
-    record_end,
+    record_vanished,
     run_folders,
     without_credentials,
     write_status,
 )
 from gausspg.training.build import SettingsError
 
-# A change of settings is looked for in the last runs alone; so many settings are named.
-_LOOKED_AT, _NAMED = 500, 3
+# Number of recorded runs in which a change of settings is searched; of changes shown.
+_SEARCHED_RUNS, _NAMED = 500, 3
 
 State = Literal["finished", "interrupted", "running"]
 Rule = Literal["skip", "rerun", "refuse"] | None
@@ -41,7 +41,7 @@ class Existing:
         identity: of the run.
         folder: of the run.
         run_id: in the store.
-        state: `interrupted` is everything that neither finished nor is at work.
+        state: `interrupted` means neither finished nor running.
     """
 
     identity: Identity
@@ -51,33 +51,35 @@ class Existing:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What it recorded last: of a finished run, the evaluation at the end."""
+        """The last recorded metrics; of a finished run, those of the final evaluation."""
         recorded = read_metrics(self.folder)
         return recorded[-1][1] if recorded else {}
 
 
-def mark(folder: Path, identity: Identity) -> None:
+def record_identity(folder: Path, identity: Identity) -> None:
     """Record the identity of the run in `folder`."""
     write_status(folder, identity=asdict(identity))
 
 
 def find(runs: Path, store: Store) -> list[Existing]:
-    """Return the runs recorded below `runs` in the store, oldest first, and set their status right.
+    """Return the runs recorded below `runs` in the store, oldest first.
 
-    A run that its process left RUNNING when it was killed is recorded as KILLED.
+    A run whose status is RUNNING but whose process is gone is set to KILLED.
     """
-    return [found for folder in run_folders(runs) if (found := _look(folder, store)) is not None]
+    return [
+        found for folder in run_folders(runs) if (found := _read_run(folder, store)) is not None
+    ]
 
 
-def _look(folder: Path, store: Store) -> Existing | None:
+def _read_run(folder: Path, store: Store) -> Existing | None:
     status, kept_in = read_status(folder), without_credentials(store.uri)
     hashes, run_id = status.get("identity"), status.get("run_id")
     if run_id is None or without_credentials(str(status.get("store"))) != kept_in:
         return None
-    # Asked only where it may be: this is done for every recorded run before anything starts.
+    # Tested only if needed: this is done for every recorded run before anything starts.
     if status["status"] == "RUNNING" and not is_running(folder):
         try:
-            status = record_end(store, folder)
+            status = record_vanished(store, folder)
         except (StoreError, OSError) as error:
             print(f"warning: {error}")
             status |= VANISHED
@@ -86,18 +88,18 @@ def _look(folder: Path, store: Store) -> Existing | None:
     try:
         identity = Identity(**hashes)
     except TypeError:
-        # Of another version of the package, which counted other things: never the same run.
+        # Recorded by another version of the package, whose identity had other parts.
         return None
     states: dict[str, State] = {"RUNNING": "running", "FINISHED": "finished"}
     return Existing(identity, folder, run_id, states.get(status["status"], "interrupted"))
 
 
 def is_deleted(run: Existing, store: Store) -> bool:
-    """Tell whether the store had the run once and has it no more.
+    """Tell whether the run was deleted from the store.
 
     Raises:
-        StoreError: the store cannot be read, and is not a server: of one that is away nothing is
-            known, and its runs count as they are recorded here.
+        StoreError: the store cannot be read and is not a server. With an unreachable server the
+            answer is False: the folder decides.
     """
     if store.experiment_id is None or read_status(run.folder).get("awaits_store"):
         return False
@@ -110,7 +112,7 @@ def is_deleted(run: Existing, store: Store) -> bool:
 
 
 def by_key(found: Sequence[Existing]) -> Mapping[str, Existing]:
-    """Return the run that counts of each identity: the last finished or running, else the last."""
+    """Return one run per identity key: the last finished or running one, else the last."""
     chosen: dict[str, Existing] = {}
     for run in found:
         known = chosen.get(run.identity.key)
@@ -119,16 +121,16 @@ def by_key(found: Sequence[Existing]) -> Mapping[str, Existing]:
     return chosen
 
 
-def action(rule: Rule, alone: bool, known: Existing | None) -> Action:
-    """Return what to do about a run of which `known` is recorded.
+def choose_action(rule: Rule, alone: bool, known: Existing | None) -> Action:
+    """Return what to do about a requested run.
 
     Args:
-        rule: the setting `existing`; None: skip, but train a finished one again if it is `alone`.
-        alone: it was asked for by itself, and not in a sweep.
+        rule: the setting `existing`; None: skip, but train a finished run again if it is `alone`.
+        alone: whether it was requested as a single run and not in a sweep.
         known: the recorded run of the same identity, if any.
 
     Raises:
-        SettingsError: the rule refuses it.
+        SettingsError: the rule is `refuse` and there is a recorded run.
     """
     if known is None or rule == "rerun":
         return "train"
@@ -144,32 +146,32 @@ def action(rule: Rule, alone: bool, known: Existing | None) -> Action:
     return "train" if rule is None and alone else "skip"
 
 
-def why_anew(
+def rerun_reasons(
     asked: Sequence[tuple[Composed, Identity]], command: str, found: Sequence[Existing]
 ) -> list[str | None]:
-    """Say, of each run that is asked for, what differs from the last one recorded of the same.
+    """Return for each requested run why no recorded run matches: what differs from the closest one.
 
-    The same is one of the same configuration; else the most similar one of the same command, whose
-    settings have changed under it.
+    The closest is the last run of the same configuration; without one, the run of the same command
+    with the fewest changed settings. None if nothing differs or there is no such run.
 
     Args:
-        asked: resolved configuration and words of each, and the identity it has.
+        asked: resolved configuration, words, and identity of each requested run.
         command: as it is recorded.
         found: recorded runs, oldest first.
     """
     known = {run.identity.config for run in found}
-    # Read once for all of them, and only where it is needed.
+    # Read once for all requested runs, and only if needed.
     unknown = any(identity.config not in known for _, identity in asked)
     former = list(_of_command(command, found)) if unknown else []
     return [
-        _why_anew(identity, found)
+        _rerun_reason(identity, found)
         if identity.config in known
         else _changed_settings(composed, identity, former)
         for composed, identity in asked
     ]
 
 
-def _why_anew(identity: Identity, found: Sequence[Existing]) -> str | None:
+def _rerun_reason(identity: Identity, found: Sequence[Existing]) -> str | None:
     alike = [run for run in found if run.identity.config == identity.config]
     if any(run.identity == identity for run in alike):
         return None
@@ -179,19 +181,19 @@ def _why_anew(identity: Identity, found: Sequence[Existing]) -> str | None:
 def _of_command(
     command: str, found: Sequence[Existing]
 ) -> Iterator[tuple[Identity, dict[str, Any]]]:
-    """Yield identity and parameters of the last runs that a command made."""
-    for run in found[-_LOOKED_AT:]:
+    """Yield identity and parameters of the last runs of a command."""
+    for run in found[-_SEARCHED_RUNS:]:
         described = read_description(run.folder)
         if described.get("tags", {}).get("command") == command:
-            yield run.identity, counted(described["params"])
+            yield run.identity, relevant_settings(described["params"])
 
 
 def _changed_settings(
     composed: Composed, identity: Identity, former: Sequence[tuple[Identity, Mapping[str, Any]]]
 ) -> str | None:
     config, words = composed
-    # As a file keeps them: tuples become lists.
-    now = json.loads(json.dumps(parameters(counted(config), words)))
+    # Through JSON, as in the recorded file: tuples become lists.
+    now = json.loads(json.dumps(parameters(relevant_settings(config), words)))
     fewest: list[str] = []
     others: list[str] = []
     for its_identity, before in former:

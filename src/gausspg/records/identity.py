@@ -1,7 +1,7 @@
-"""What decides the bits of a run, as three hashes: its configuration, this package, and the rest.
+"""The identity of a run: hashes of its configuration, of this package, and of its environment.
 
-Two runs of one identity give the same metrics and parameters, bit for bit. So a finished one need
-not run again, an interrupted one can go on, and a recorded one can be checked by running it again.
+Two runs of the same identity give the same metrics and parameters, bit for bit. So a finished run
+need not be repeated, an interrupted one can be resumed, and a recorded one can be reproduced.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ import torch
 
 PACKAGE = Path(__file__).parents[1]
 
-# How a run is recorded and shown, and how many run at once, changes nothing of what is computed.
-_INCIDENTAL = ("existing", "jobs", "sweep_name", "tracking", "video")
+# Settings that do not change what is computed: recording, display, number of parallel jobs.
+_NOT_COUNTED = ("existing", "jobs", "sweep_name", "tracking", "video")
 _DISTRIBUTIONS = ("torch", "numpy", "gymnasium", "box2d", "box2d-py", "mujoco")
 
 
@@ -28,7 +28,7 @@ class Identity:
     """Hashes of 16 hexadecimal digits each.
 
     Attributes:
-        config: of the resolved configuration, without what is incidental.
+        config: of the resolved configuration, without settings that do not change the results.
         source: of the package's files.
         environment: of what `environment` returns.
     """
@@ -39,7 +39,7 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """All three as one."""
+        """One hash of all three."""
         return _digest(asdict(self))
 
     def differs_in(self, other: "Identity") -> list[str]:
@@ -49,7 +49,7 @@ class Identity:
 
 
 def identify(config: Mapping[str, Any]) -> Identity:
-    """Return the identity that a run of a resolved configuration has here and now.
+    """Return the identity of a run of a resolved configuration, with the present source.
 
     Device and thread count are part of the configuration.
     """
@@ -57,13 +57,15 @@ def identify(config: Mapping[str, Any]) -> Identity:
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Return the hash of what a resolved configuration says of the run's bits."""
-    return _digest(counted(config))
+    """Return the hash of the relevant settings of a resolved configuration."""
+    return _digest(relevant_settings(config))
 
 
-def counted(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a resolved configuration, nested or flat, decides the run's bits."""
-    return {key: value for key, value in config.items() if key.partition(".")[0] not in _INCIDENTAL}
+def relevant_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, nested or flat, that change what a run computes."""
+    return {
+        key: value for key, value in config.items() if key.partition(".")[0] not in _NOT_COUNTED
+    }
 
 
 @cache
@@ -77,16 +79,16 @@ def source_hash(package: Path = PACKAGE) -> str:
 
 
 def environment(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what else decides the bits of a resolved configuration: versions, and the processor.
+    """Return versions and processor capabilities, which also decide the bits of a run.
 
-    The name of the processor is not among them: equal capabilities give equal instructions.
+    The processor's name is left out: equal capabilities give equal instructions.
     """
     return _environment((config.get("env") or {}).get("backend", "gymnasium"))
 
 
 @cache
 def _environment(backend: str) -> dict[str, str]:
-    # A backend has the name of its distribution; those that are not used decide nothing.
+    # The name of a backend is that of its distribution; unused backends are left out.
     names = dict.fromkeys([*_DISTRIBUTIONS, backend])
     versions = {name: version for name in names if (version := _version(name))}
     return {

@@ -1,14 +1,14 @@
-"""A run's words and settings as one flat mapping, as a person reads them and MLflow shows them."""
+"""A run's words and settings as one flat mapping, as MLflow shows them."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 Composed = tuple[Mapping[str, Any], Mapping[str, str]]
-"""The resolved configuration of a run, and the words of the axes that it was composed of."""
+"""The resolved configuration of a run, and the word chosen on each axis."""
 
 
 def parameters(config: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is shown of a run beside its results: its words and its settings, flat."""
+    """Return a run's words and settings, flat, to be shown beside its results."""
     return dict(words) | flatten(config, skip=set(words))
 
 

@@ -1,6 +1,6 @@
 """Where a run comes from: its source as a commit and a patch, versions, machine, command.
 
-No environment variables and no paths: a record can be given to anybody.
+It holds no environment variables and no paths, so a record can be published.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from typing import Any
 from gausspg.records.identity import PACKAGE, environment, identify
 
 _GIT_SECONDS = 20.0
-# What a run's bits and record come from; data and figures beside it may be dirty.
+# Folders that decide a run's results and record; changes elsewhere do not count as dirty.
 _TRACKED = ("src", "conf", "sweeps")
 _SOURCE = (".py", ".yaml")
 
@@ -30,7 +30,7 @@ class Source:
 
     Attributes:
         commit: the one that is checked out; None outside a repository.
-        patch: what leads from it to the present files, untracked ones too; empty if nothing does.
+        patch: the difference from it to the present files, including untracked ones; may be empty.
     """
 
     commit: str | None
@@ -44,19 +44,19 @@ class Source:
 
 @cache
 def source() -> Source:
-    """Return the present source; asked once per process, before anything is trained."""
+    """Return the present source; determined once per process, before anything is trained."""
     root = PACKAGE.parents[1]
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return Source(None, b"")
     index = _git(root, "rev-parse", "--git-path", "index")
     with tempfile.TemporaryDirectory() as temporary:
-        # In an index of its own, so that untracked files are seen and the real one stays.
+        # A copy of the index, so that untracked files can be added without changing the real one.
         copy = Path(temporary) / "index"
         if index is not None and (root / index.decode().strip()).exists():
             shutil.copyfile(root / index.decode().strip(), copy)
         there = [name for name in _TRACKED if (root / name).exists()]
-        # What git knows, and of the rest what can be source: a note or a key may lie beside it.
+        # Tracked files, and of untracked ones only source: others may be private notes or keys.
         _git(root, "add", "--update", "--", *there, index=copy)
         for kind in (f":(glob){name}/**/*{suffix}" for name in there for suffix in _SOURCE):
             _git(root, "add", "--", kind, index=copy)
@@ -65,7 +65,7 @@ def source() -> Source:
 
 
 def collect(config: Mapping[str, Any], command: str) -> dict[str, Any]:
-    """Return the provenance of a run that is about to begin, as plain values."""
+    """Return the provenance of a run that is about to start, as plain values."""
     present = source()
     return {
         "command": command,
@@ -84,7 +84,7 @@ def collect(config: Mapping[str, Any], command: str) -> dict[str, Any]:
 
 @cache
 def packages() -> dict[str, str]:
-    """Return the versions of everything that is installed."""
+    """Return the versions of all installed distributions."""
     # Each is read once; `version` would read the same file again.
     every = (one.metadata for one in importlib.metadata.distributions())
     found = {one["Name"]: one["Version"] for one in every}
@@ -104,7 +104,7 @@ def cpu() -> str:
 
 
 def _git(root: Path, *arguments: str, index: Path | None = None) -> bytes | None:
-    """Return what git prints, or None where there is no git or no repository."""
+    """Return the output of a git command, or None without git or a repository."""
     more = {} if index is None else {"GIT_INDEX_FILE": str(index)}
     try:
         return subprocess.run(

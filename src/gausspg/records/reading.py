@@ -1,6 +1,6 @@
-"""The record of one run, read back as data from a store or from a folder, and checked.
+"""Read the record of one run from a store or a folder, as plain data, and check it.
 
-A folder is a run's own, or one of those that somebody else exported (`gausspg.records.shared`).
+The folder is a run's own, or an exported one (`gausspg.records.shared`).
 """
 
 import hashlib
@@ -30,22 +30,22 @@ Points = dict[tuple[int, str], float]
 
 
 class RecordError(RuntimeError):
-    """A record cannot be used: missing, altered or not finished; the message is one line."""
+    """A record cannot be used: missing, altered or unfinished; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a finished run left.
+    """The record of a finished run.
 
     Attributes:
-        name: run id or folder, for people.
+        name: run id or folder, for messages.
         config: resolved.
-        identity: that it had.
+        identity: of the run.
         provenance: see `gausspg.records.provenance.collect`.
-        patch: what leads from the commit to the source it ran with.
-        points: every recorded value but those of time, by step and metric.
-        final: the trained policy's file.
-        points_hash: of the points when the run ended; None for runs of before there was one.
+        patch: the difference from the commit to the source of the run.
+        points: every recorded value except times, by step and metric.
+        final: content of the trained policy's file.
+        points_hash: of the points when the run ended; None for runs of older versions.
     """
 
     name: str
@@ -62,7 +62,7 @@ def from_store(uri: str, run_id: str) -> Record:
     """Read a run's record from a tracking store.
 
     Raises:
-        RecordError: there is no such run, it has not finished, or its record is not whole.
+        RecordError: there is no such run, it has not finished, or its record is incomplete.
     """
     try:
         runs, run_id = find_runs(uri), current_id(uri, run_id)
@@ -180,13 +180,13 @@ def _result(artifact: Any) -> dict[str, Any]:
     try:
         path = artifact(RESULT)
     except RecordError:
-        return {}  # Of a run that was recorded before there was one.
+        return {}  # Runs of older versions have none.
     content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return content
 
 
-def result_of(folder: Path) -> dict[str, Any]:
-    """Return what tells later whether the record of a run that ended in `folder` was altered."""
+def record_hashes(folder: Path) -> dict[str, Any]:
+    """Return the hashes by which a later change of the record of a run in `folder` is detected."""
     points = points_in(folder)
     return {
         "points": len(points),
@@ -204,12 +204,12 @@ def points_hash(points: Points) -> str:
 
 
 def bits(value: float) -> bytes:
-    """Return the bits of a value. All NaN are alike: a store keeps no more than that it is one."""
+    """Return the bits of a value; the same for every NaN, as a store does not keep which it was."""
     return struct.pack("<d", value) if value == value else b"nan"
 
 
 def points_in(folder: Path) -> Points:
-    """Return every value in a run's metrics file but those of time, which no two runs share."""
+    """Return every value in a metrics file except times, which differ between any two runs."""
     return _timeless(
         ((step, name), value)
         for step, metrics in read_metrics(folder)

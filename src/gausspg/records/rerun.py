@@ -1,7 +1,7 @@
 """Train a recorded configuration again, without a store.
 
 Usage: `python -m gausspg.records.rerun CONFIG FOLDER`.
-Run as a process of its own, with the source of whichever commit is first on the path.
+Run as a separate process, with the source that comes first on the Python path.
 """
 
 import gc
@@ -28,7 +28,7 @@ def main(config_file: str, folder: str) -> int:
         return 2
     metrics = MetricsFile(out)
     tenths_shown = 0
-    for step, values in parts.loop.run():
+    for step, values in parts.trainer.run():
         metrics.append(step, values)
         tenth = 10 * step // parts.settings.steps
         if tenth > tenths_shown:
@@ -38,6 +38,6 @@ def main(config_file: str, folder: str) -> int:
 
 
 if __name__ == "__main__":
-    # To search all that was imported for garbage, once more at the very end, would take 0.5 s.
+    # Without it the garbage collection at exit would search all imports, for 0.5 s.
     gc.freeze()
     sys.exit(main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""A folder of runs that is given to somebody else: what lies in it, written and checked.
+"""The format of a folder of exported runs: writing, reading and checking it.
 
     manifest.json            {"format": 1, "runs": [{"id": run id, "folder": name, "parent": id of
                              the sweep or null, "files": {name: SHA-256}}]}
@@ -41,18 +41,18 @@ _COLUMNS = {
 
 
 class SharedError(ValueError):
-    """A shared folder cannot be used, or made; the message is one line."""
+    """An exported folder cannot be used or written; the message is one line."""
 
 
 @dataclass(frozen=True)
 class SharedRun:
-    """One run of a shared folder.
+    """One run of an exported folder.
 
     Attributes:
-        id: that it has in the store it comes from.
+        id: in the store it comes from.
         folder: name of its folder.
-        parent: id of the sweep it belongs to, if that is shared too.
-        files: name -> SHA-256 of what its folder holds.
+        parent: id of its sweep, if that is exported too.
+        files: name -> SHA-256 of the files in its folder.
     """
 
     id: str
@@ -73,10 +73,10 @@ def to_parquet(lines: bytes, path: Path) -> None:
 
 
 def to_lines(path: Path) -> bytes:
-    """Return the lines of which a table was made.
+    """Return the lines of a `metrics.jsonl` from the table that `to_parquet` wrote.
 
     Raises:
-        SharedError: it is no such table.
+        SharedError: the file is no such table.
     """
     try:
         frame = pd.read_parquet(path, columns=list(_COLUMNS)).astype(_COLUMNS)
@@ -97,20 +97,20 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def write_manifest(folder: Path, runs: Sequence[SharedRun]) -> None:
-    """Say what the folder holds."""
+    """Write the manifest of a folder."""
     content = {"format": FORMAT, "runs": [asdict(run) for run in runs]}
     (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
 def read(folder: Path, only: str | None = None) -> list[SharedRun]:
-    """Return the runs of a shared folder, sweeps first, after everything in it was checked.
+    """Check an exported folder and return its runs, sweeps first.
 
     Args:
         folder: with a manifest.
         only: the name of the one run to check and return.
 
     Raises:
-        SharedError: it is none, of a newer format, or not what its manifest says.
+        SharedError: it has no manifest, one of a newer format, or files that differ from it.
     """
     runs = _runs(folder)
     if only is not None:
@@ -124,10 +124,10 @@ def read(folder: Path, only: str | None = None) -> list[SharedRun]:
 
 
 def run_in(folder: Path) -> dict[str, Any]:
-    """Return what `run.json` in a run's folder says.
+    """Return the content of `run.json` in an exported run's folder.
 
     Raises:
-        SharedError: it does not say what it should.
+        SharedError: a field is missing or wrong.
     """
     content = _json(folder / RUN)
     expected = {

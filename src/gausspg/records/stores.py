@@ -1,19 +1,28 @@
-"""Where a command records what it does."""
+"""Open the tracking store of a command."""
 
-from gausspg.tracking import ServerAwayError, Store, away, default_uri, location, open_store
+from gausspg.tracking import (
+    ServerUnreachableError,
+    Store,
+    default_uri,
+    location,
+    open_store,
+    unreachable_store,
+)
 from gausspg.training.settings import TrackingSettings
 
 
 def configured_store(settings: TrackingSettings) -> Store:
-    """Open the tracking store that is set; a server that does not answer is reported in one line.
+    """Open the configured tracking store; report an unreachable server in one line and go on.
 
     Raises:
-        StoreError: a store that is no server cannot be opened.
+        StoreError: a store that is not a server cannot be opened.
     """
-    uri = settings.uri or default_uri(location.runs())
+    uri = settings.uri or default_uri(location.runs_folder())
     try:
-        return open_store(uri, location.runs(), settings.experiment)
-    except ServerAwayError as error:
-        print(f"the tracking server is away, so runs are kept in {location.runs()} alone and "
-              f"arrive there when it is back, or with python src/sync.py ({error})")  # fmt: skip
-        return away(uri, settings.experiment)
+        return open_store(uri, location.runs_folder(), settings.experiment)
+    except ServerUnreachableError as error:
+        print(
+            f"the tracking server is away, so runs are kept in {location.runs_folder()} alone and "
+            f"arrive there when it is back, or with python src/sync.py ({error})"
+        )
+        return unreachable_store(uri, settings.experiment)

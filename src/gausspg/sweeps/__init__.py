@@ -1,1 +1,1 @@
-"""Many runs: processes, progress, the closing table; imports `records` and what that imports."""
+"""Hydra's sweeper and launcher, processes, the closing table; imports `records` and below."""

@@ -2,11 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from gausspg.sweeps.jobs import Outcome, Result
-from gausspg.tracking import StoreError, read_status, set_status
+from gausspg.tracking import Store, StoreError, read_status, set_status
 from gausspg.tracking.termination import Terminated
 
 
@@ -14,28 +14,21 @@ class JobError(RuntimeError):
     """A job did not finish; the message is one line on how it ended."""
 
 
-def record_killed(results: Sequence[Result]) -> None:
-    """Record the end of runs whose process was killed; give each result the run id it has.
-
-    The payload of each job is a `Request`, unless it could not be made.
-    """
-    for result in results:
-        if not hasattr(result.job.payload, "folder"):
-            continue
-        folder, store = result.job.payload.folder, result.job.payload.store
-        recorded = read_status(folder)
-        # The folder knows the run also where its process was killed before it could report,
-        # and by the store's id where it arrived there late.
-        result.run_id = recorded.get("run_id") or result.run_id
-        if result.run_id is None and result.traceback is not None:
-            print(result.traceback, file=sys.stderr)
-        if result.run_id is None or recorded.get("status") != "RUNNING":
-            continue
-        status: Literal["KILLED", "FAILED"] = "KILLED" if result.status == "KILLED" else "FAILED"
-        try:
-            set_status(store, result.run_id, status, result.error, folder)
-        except (StoreError, OSError) as error:
-            print(f"warning: {error}", file=sys.stderr)
+def record_killed(result: Result, folder: Path, store: Store) -> None:
+    """Record the end of a run whose process was killed; give the result the run id it has."""
+    recorded = read_status(folder)
+    # The folder knows the run also where its process was killed before it could report, and by
+    # the store's id where it arrived there late.
+    result.run_id = recorded.get("run_id") or result.run_id
+    if result.run_id is None and result.traceback is not None:
+        print(result.traceback, file=sys.stderr)
+    if result.run_id is None or recorded.get("status") != "RUNNING":
+        return
+    status: Literal["KILLED", "FAILED"] = "KILLED" if result.status == "KILLED" else "FAILED"
+    try:
+        set_status(store, result.run_id, status, result.error, folder)
+    except (StoreError, OSError) as error:
+        print(f"warning: {error}", file=sys.stderr)
 
 
 def raise_interruption(outcome: Outcome) -> None:

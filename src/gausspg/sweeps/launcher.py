@@ -1,4 +1,4 @@
-"""Hydra's launcher for this machine: a child process for each job, as many at a time as wanted."""
+"""Hydra's launcher for this machine: a child process for each job, `jobs` at a time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,12 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from gausspg.sweeps.command import plain_values
+from gausspg.sweeps.preload import TRAINING_PROGRAM
 
 if TYPE_CHECKING:
     from gausspg.records.parameters import Composed
     from gausspg.sweeps.jobs import Event, Job, Result
     from gausspg.sweeps.program import Program
-
-TRAINING = "gausspg.sweeps.training.TRAINING"
 
 
 def compose(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> "Composed":
@@ -51,12 +50,12 @@ class Launcher(launcher.Launcher):
         from gausspg.sweeps.progress import Progress, display
 
         named = OmegaConf.select(self._config, "hydra.sweeper.program")
-        program: Program = get_object(named or TRAINING)
+        program: Program = get_object(named or TRAINING_PROGRAM)
         # Where an optimising sweeper writes what it has found.
         Path(self._config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         first, _ = compose(self._context, self._config, job_overrides[0])
         jobs = [
-            Job(index, name, overrides)
+            Job(index, name, list(overrides))
             for index, (name, overrides) in enumerate(
                 zip(names(job_overrides), job_overrides, strict=True)
             )
@@ -78,7 +77,10 @@ class Launcher(launcher.Launcher):
                 jobs, program.run_job, first["jobs"] or cores(), program.preload, on_event,
                 payload=request,
             )  # fmt: skip
-        record_killed(outcome.results)
+        for result in outcome.results:
+            # One that could not be started has its overrides still.
+            if not isinstance(result.job.payload, list):
+                record_killed(result, result.job.payload.folder, result.job.payload.store)
         raise_interruption(outcome)
         return [
             _returned(program, result, overrides)
@@ -88,13 +90,11 @@ class Launcher(launcher.Launcher):
 
 def names(job_overrides: Sequence[Sequence[str]]) -> list[str]:
     """Return of each job the overrides that others do not share, and its seed."""
-    given = [
-        [one for one in job if not one.startswith("tracking.folder=")] for job in job_overrides
-    ]
-    shared = set(given[0]).intersection(*given[1:]) if len(given) > 1 else set()
+    typed = [[one for one in job if not one.startswith("tracking.")] for job in job_overrides]
+    shared = set(typed[0]).intersection(*typed[1:]) if len(typed) > 1 else set()
     return [
         " ".join(one for one in job if one not in shared or one.startswith("seed="))
-        for job in given
+        for job in typed
     ]
 
 

@@ -1,4 +1,4 @@
-"""What tells the jobs of one sweep apart: the words and settings a person wants to read."""
+"""Labels of the jobs of one sweep: the words and settings in which they differ."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ def distinguishing(
         axes: the words that are named first, in this order.
         carried: the same in the order in which others bring them along.
     """
-    # Words that name no axis (a sweep, what is tuned) only bring settings, which speak themselves.
+    # A word that names no axis (the sweep's, what is tuned) shows in the settings it brings.
     flat = [
         flatten(config, set(words)) | {key: words[key] for key in axes if key in words}
         for config, words in composed
@@ -26,38 +26,41 @@ def distinguishing(
     keys = list(dict.fromkeys(key for one in flat for key in one))
     differing = [key for key in keys if _differ(key, flat)]
     words = [axis for axis in axes if axis in differing]
-    alike: dict[str, list[Mapping[str, object]]] = {}
+    of_same_words: dict[str, list[Mapping[str, object]]] = {}
     for one in flat:
-        alike.setdefault(repr([one.get(axis) for axis in words]), []).append(one)
+        of_same_words.setdefault(repr([one.get(axis) for axis in words]), []).append(one)
     others = [
         key
         for key in differing
         if key not in ("seed", *words)
-        and (key.partition(".")[0] not in words or any(_differ(key, a) for a in alike.values()))
+        and (
+            key.partition(".")[0] not in words
+            or any(_differ(key, jobs) for jobs in of_same_words.values())
+        )
     ]
-    telling = _needed(flat, [*words, *others], axes, carried)
-    return [{key: one.get(key) for key in [*telling, "seed"]} for one in flat]
+    names = _without_redundant(flat, [*words, *others], axes, carried)
+    return [{key: one.get(key) for key in [*names, "seed"]} for one in flat]
 
 
 def _differ(key: str, jobs: Sequence[Mapping[str, object]]) -> bool:
     return len({repr(one.get(key)) for one in jobs}) > 1
 
 
-def _needed(
+def _without_redundant(
     flat: Sequence[Mapping[str, object]],
     names: list[str],
     axes: Sequence[str],
     carried: Sequence[str],
 ) -> list[str]:
-    """Drop from the names what tells no more jobs apart than the rest do."""
+    """Leave out names without which as many jobs are told apart."""
 
-    def told_apart(names: Sequence[str]) -> int:
+    def number_of_different(names: Sequence[str]) -> int:
         return len({tuple(repr(one.get(name)) for name in names) for one in flat})
 
-    most = told_apart(names)
+    most = number_of_different(names)
     settings = [name for name in names if name not in axes]
     for name in [*settings[::-1], *carried]:
         fewer = [other for other in names if other != name]
-        if told_apart(fewer) == most:
+        if number_of_different(fewer) == most:
             names = fewer
     return names

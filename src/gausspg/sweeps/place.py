@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
+
 from gausspg.tracking import location, read_description, read_status, without_credentials
 from gausspg.training.build import SettingsError
 
@@ -23,9 +25,8 @@ def new_folder(parent: Path, name: str) -> Path:
 
 def override(folder: Path) -> str:
     """Return the override that gives a job its folder."""
-    path = folder.relative_to(location.runs()).as_posix()
-    quoted = path.replace("\\", "\\\\").replace("'", "\\'")
-    return f"tracking.folder='{quoted}'"
+    path = folder.relative_to(location.runs_folder()).as_posix()
+    return f"tracking.folder={QuotedString(path, Quote.single).with_quotes()}"
 
 
 def given_folder(config: Mapping[str, Any]) -> Path | None:
@@ -40,9 +41,10 @@ def given_folder(config: Mapping[str, Any]) -> Path | None:
     path = Path(name)
     if path.is_absolute() or ".." in path.parts:
         raise SettingsError(
-            f"tracking.folder={name} is not below {location.runs()}: a sweep sets it, leave it out"
+            f"tracking.folder={name} is not below {location.runs_folder()}: "
+            "a sweep sets it, leave it out"
         )
-    return location.runs() / path
+    return location.runs_folder() / path
 
 
 def tags_and_parent(

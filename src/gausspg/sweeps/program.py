@@ -93,7 +93,7 @@ class Program(ABC):
 
     @abstractmethod
     def score(self, metrics: Mapping[str, float]) -> float:
-        """Return what an optimiser is told of a job."""
+        """Return the one number that an optimiser gets of a job."""
 
     @abstractmethod
     def columns(self, metrics: Mapping[str, float]) -> dict[str, object]:

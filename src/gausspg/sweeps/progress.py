@@ -18,9 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gausspg.sweeps.board import Board, Progress, clock, parts, printable
 from gausspg.sweeps.jobs.child import Job
 from gausspg.sweeps.jobs.pool import Result
+from gausspg.sweeps.progress_state import Progress, ProgressState, clock, parts, printable
 
 __all__ = ["Display", "Progress", "clock", "display", "summary_table"]
 
@@ -87,11 +87,11 @@ def _fit(text: str, width: int, to_the_right: bool) -> str:
 
 class _PlainDisplay:
     def __init__(self, jobs: Sequence[Job], stream: TextIO, every: float) -> None:
-        self._board = Board(jobs)
+        self._state = ProgressState(jobs)
         self._stream = stream
         self._every = every
         self._next: dict[int, float] = {}
-        self._next_total = self._board.began + every
+        self._next_total = self._state.began + every
 
     def __enter__(self) -> Self:
         return self
@@ -105,32 +105,32 @@ class _PlainDisplay:
         return None
 
     def update(self, index: int, progress: Progress) -> None:
-        self._board.active[index] = progress
+        self._state.active[index] = progress
         now = time.monotonic()
-        if now < self._next.get(index, self._board.began + self._every):
+        if now < self._next.get(index, self._state.began + self._every):
             return
         self._next[index] = now + self._every
-        self._say(f"{self._board.names[index]}  {_plain(progress)}")
-        if len(self._board.names) > 1 and now >= self._next_total:
+        self._say(f"{self._state.names[index]}  {_plain(progress)}")
+        if len(self._state.names) > 1 and now >= self._next_total:
             self._next_total = now + self._every
-            self._say(self._board.total_line())
+            self._say(self._state.total_line())
 
     def finished(self, index: int, result: Result) -> None:
-        last = self._board.active.pop(index, None)
-        self._board.ended[index] = result
+        last = self._state.active.pop(index, None)
+        self._state.ended[index] = result
         where = f"  {_plain(last)}" if last else ""
-        self._say(self._board.end_line(index, result) + where)
-        if len(self._board.names) > 1:
-            self._say(self._board.total_line())
+        self._say(self._state.end_line(index, result) + where)
+        if len(self._state.names) > 1:
+            self._say(self._state.total_line())
 
     def _say(self, line: str) -> None:
-        self._stream.write(f"[{clock(time.monotonic() - self._board.began)}] {printable(line)}\n")
+        self._stream.write(f"[{clock(time.monotonic() - self._state.began)}] {printable(line)}\n")
         self._stream.flush()
 
 
 class _LiveDisplay:
     def __init__(self, jobs: Sequence[Job], stream: TextIO) -> None:
-        self._board = Board(jobs)
+        self._state = ProgressState(jobs)
         self._single = len(jobs) == 1
         console = Console(file=stream, force_terminal=True)
         self._live = Live(console=console, auto_refresh=False, transient=not self._single)
@@ -150,16 +150,16 @@ class _LiveDisplay:
         self._live.stop()
 
     def update(self, index: int, progress: Progress) -> None:
-        self._board.active[index] = progress
+        self._state.active[index] = progress
         if time.monotonic() - self._drawn >= _REDRAW_SECONDS:
             self._draw()
 
     def finished(self, index: int, result: Result) -> None:
-        self._board.ended[index] = result
+        self._state.ended[index] = result
         if self._single:
             return  # the line stays as it was last, and the caller's table follows
-        self._board.active.pop(index, None)
-        line = Text(printable(self._board.end_line(index, result)), "red" if result.error else "")
+        self._state.active.pop(index, None)
+        line = Text(printable(self._state.end_line(index, result)), "red" if result.error else "")
         self._live.console.print(line, soft_wrap=True, highlight=False)
         self._draw()
 
@@ -169,9 +169,9 @@ class _LiveDisplay:
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for _ in range(5):
             table.add_column(no_wrap=True, justify="right")
-        for index, progress in sorted(self._board.active.items()):
-            table.add_row(*_live_cells(self._board.names[index], progress))
-        total = Text(self._board.total_line(), no_wrap=True, overflow="ellipsis")
+        for index, progress in sorted(self._state.active.items()):
+            table.add_row(*_live_cells(self._state.names[index], progress))
+        total = Text(self._state.total_line(), no_wrap=True, overflow="ellipsis")
         # The total stands first, as a low terminal cuts the end off.
         self._live.update(table if self._single else Group(total, table), refresh=True)
 

@@ -1,6 +1,5 @@
 """One run by itself, in this process: progress on one line, its results, its exit status."""
 
-import gc
 import shlex
 import sys
 import time
@@ -37,9 +36,6 @@ def run_single(composed: Composed, command: Sequence[str]) -> int:
     except (SettingsError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
-    finally:
-        # What has been imported by now is never garbage; see `Sweep`.
-        gc.freeze()
     if decision.known is not None and decision.action in ("skip", "leave"):
         print(f"folder: {request.folder}\nrun id: {decision.known.run_id}")
         status = FINISHED if decision.action == "skip" else SOME_FAILED

@@ -1,6 +1,5 @@
 """One sweep: its plan, its run in the store, how its jobs ended, the table and the exit status."""
 
-import gc
 import shlex
 import sys
 import time
@@ -27,7 +26,7 @@ from gausspg.tracking import (
     location,
     read_metrics,
     read_status,
-    record_end,
+    record_vanished,
     without_credentials,
 )
 from gausspg.tracking.termination import Terminated, terminate_as_exception
@@ -69,13 +68,10 @@ class Sweep:
         config, words = composed[0]
         self._name = config["sweep_name"] or Path(words.get("sweep", program.default_name)).name
         self._id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
-        self._folder = location.runs() / f"{self._id}-{self._name}"
+        self._folder = location.runs_folder() / f"{self._id}-{self._name}"
         self._store = program.open_store(config)
         self._decisions = program.decide(composed, self._store, self._command)
         self._labels = program.labels(composed)
-        # What has been imported by now is never garbage: to search it again and again, and once
-        # more at the very end, would take seconds.
-        gc.freeze()
 
     def run(self, launch: Launch) -> int:
         """Run all jobs, print and record the table, return the exit status."""
@@ -175,7 +171,7 @@ class Sweep:
 
     def _record_vanished(self, folder: Path, status: dict[str, Any]) -> dict[str, Any]:
         try:
-            return record_end(self._store, folder)
+            return record_vanished(self._store, folder)
         except (StoreError, OSError) as error:
             print(f"warning: {error}", file=sys.stderr)
             return status | {"status": "KILLED"}

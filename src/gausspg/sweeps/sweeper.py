@@ -53,13 +53,11 @@ class Sweeper(BasicSweeper):
     def _import_program(self) -> "Program":
         from gausspg.sweeps import preload
         from gausspg.sweeps.jobs import prepare
-        from gausspg.training.memory import nothing_collected
 
         if isinstance(self.launcher, Launcher):
             # Before torch is imported here: what the server of the jobs imports takes as long.
             prepare(preload.MODULES[self._program])
-        with nothing_collected():
-            program: Program = get_object(self._program)
+        program: Program = get_object(self._program)
         return program
 
     def _launch(self, jobs: Sequence[list[str]]) -> list[JobReturn]:

@@ -81,7 +81,7 @@ class Training(Program):
                 action = "skip"
             tags, parent = place.tags_and_parent(folder, self.script, overrides)
             return request_for(composed, identity, store, folder, tags, parent, action)
-        tags, _ = place.tags_and_parent(location.runs(), self.script, overrides)
+        tags, _ = place.tags_and_parent(location.runs_folder(), self.script, overrides)
         (decision,) = look_up([composed], store, tags["command"])
         if decision.action == "leave" and decision.known is not None:
             raise StoreError(f"run {decision.known.run_id}, the same one, is at work elsewhere")
@@ -134,7 +134,7 @@ def look_up(
     Raises:
         SettingsError: `existing` forbids it.
     """
-    found = existing.find(location.runs(), store)
+    found = existing.find(location.runs_folder(), store)
     known = existing.by_key(found)
     identities = [identify(config) for config, _ in composed]
     decisions = []
@@ -142,7 +142,9 @@ def look_up(
         same = known.get(identity.key)
         if same is not None and existing.is_deleted(same, store):
             same = None  # Whoever did that no longer wants it.
-        decisions.append(Decision(existing.action(config.get("existing"), alone, same), same))
+        decisions.append(
+            Decision(existing.choose_action(config.get("existing"), alone, same), same)
+        )
     counts = Counter(one.action for one in decisions)
     for action, message in _MESSAGES.items():
         if counts[action]:
@@ -152,7 +154,7 @@ def look_up(
         for pair, decision in zip(zip(composed, identities, strict=True), decisions, strict=True)
         if decision.action == "train"
     ]
-    for reason, count in Counter(existing.why_anew(anew, command, found)).items():
+    for reason, count in Counter(existing.rerun_reasons(anew, command, found)).items():
         if reason is not None:
             print(
                 f"{count} of {len(composed)} runs are recorded, but {reason} changed: trained again"
@@ -165,7 +167,7 @@ def request_alone(
 ) -> worker.Request:
     """Return the request of a run that belongs to no sweep."""
     config, words = composed
-    folder = place.new_folder(location.runs(), TRAINING.name(words, config))
+    folder = place.new_folder(location.runs_folder(), TRAINING.name(words, config))
     if decision.known is not None and decision.action != "train":
         folder = decision.known.folder
     return request_for(composed, identify(config), store, folder, tags, None, decision.action)

@@ -20,13 +20,13 @@ from gausspg.streams import Streams
 from gausspg.sweeps.jobs.child import Started
 from gausspg.sweeps.progress import Progress
 from gausspg.tracking import (
-    ORIGIN,
+    PROVENANCE_FILES,
     Recorder,
     Store,
     StoreError,
     read_metrics,
     without_credentials,
-    write_whole,
+    write_atomically,
 )
 from gausspg.training import factory, trainer
 from gausspg.training.assembly import Assembled, assemble
@@ -114,11 +114,11 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
     ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))
         if request.resume:
-            _take_up(parts.loop, recorder)
-        existing.mark(request.folder, request.identity)
+            _go_on(parts.trainer, recorder)
+        existing.record_identity(request.folder, request.identity)
         _record_origin(request, recorder)
-        metrics = _train(parts.loop, parts.settings, recorder, report)
-        result = reading.result_of(request.folder)
+        metrics = _train(parts.trainer, parts.settings, recorder, report)
+        result = reading.record_hashes(request.folder)
         recorder.text(shared.RESULT, json.dumps(result, indent=1) + "\n")
         for name in (trainer.FINAL, trainer.BEST, trainer.EPISODES):
             recorder.artifact(request.folder / name)
@@ -144,20 +144,20 @@ def _record_origin(request: Request, recorder: Recorder) -> None:
     A run that goes on sends again what it wrote when it began: what killed it may have been faster.
     """
     folder = request.folder
-    if not (request.resume and (folder / ORIGIN[-1]).is_file()):
+    if not (request.resume and (folder / PROVENANCE_FILES[-1]).is_file()):
         config = yaml.safe_dump(_shown(request.config), sort_keys=False)
         origin = json.dumps(request.provenance, indent=1) + "\n"
         for name, content in zip(
-            ORIGIN, (request.patch, config.encode(), origin.encode()), strict=True
+            PROVENANCE_FILES, (request.patch, config.encode(), origin.encode()), strict=True
         ):
             if content:
-                write_whole(folder / name, content)
-    for path in map(folder.joinpath, ORIGIN):
+                write_atomically(folder / name, content)
+    for path in map(folder.joinpath, PROVENANCE_FILES):
         if path.is_file():
             recorder.artifact(path)
 
 
-def _take_up(loop: Trainer, recorder: Recorder) -> None:
+def _go_on(loop: Trainer, recorder: Recorder) -> None:
     """Go on from the latest checkpoint; from the beginning if the run had none yet."""
     if not (recorder.folder / trainer.CHECKPOINT).exists() and not read_metrics(recorder.folder):
         return
@@ -168,7 +168,7 @@ def _take_up(loop: Trainer, recorder: Recorder) -> None:
     if problem is not None:
         print(f"run {recorder.name}: goes on from the checkpoint before the last, {problem}",
               file=sys.stderr)  # fmt: skip
-    recorder.repeats_from(loop.points)
+    recorder.verify_repetition_from(loop.points)
 
 
 def _train(

@@ -1,60 +1,58 @@
-"""The only door to MLflow: open a store, record a run, record a sweep, read runs back.
+"""Recording runs and sweeps in their folders and in MLflow, and reading them back.
 
-Importing it does not import mlflow; using it does.
+The only package that imports mlflow, and only when it is used; imports no other package of gausspg.
 """
 
 from gausspg.tracking.addresses import with_credentials, without_credentials
 from gausspg.tracking.client import StoreError
 from gausspg.tracking.delivery import deliver, undelivered
 from gausspg.tracking.folder import (
-    ORIGIN,
+    PROVENANCE_FILES,
     read_description,
     read_metrics,
     read_status,
     run_folders,
+    write_atomically,
     write_description,
     write_status,
-    write_whole,
 )
 from gausspg.tracking.liveness import VANISHED, is_running
 from gausspg.tracking.reading import (
     RUN_COLUMNS,
     artifact_file,
     current_id,
-    described,
     find_runs,
     has_run,
     metric_history,
+    run_descriptions,
 )
 from gausspg.tracking.recorder import Recorder
-from gausspg.tracking.runs import add_artifacts, add_text, record_end, set_status
+from gausspg.tracking.runs import add_artifacts, add_text, record_vanished, set_status
 from gausspg.tracking.store import (
-    ServerAwayError,
+    ServerUnreachableError,
     Store,
-    away,
     default_uri,
     is_server,
     open_store,
+    unreachable_store,
 )
 from gausspg.tracking.sweep import SweepRecorder, sweep_tags
 
 __all__ = [
-    "ORIGIN",
+    "PROVENANCE_FILES",
     "RUN_COLUMNS",
     "VANISHED",
     "Recorder",
-    "ServerAwayError",
+    "ServerUnreachableError",
     "Store",
     "StoreError",
     "SweepRecorder",
     "add_artifacts",
     "add_text",
     "artifact_file",
-    "away",
     "current_id",
     "default_uri",
     "deliver",
-    "described",
     "find_runs",
     "has_run",
     "is_running",
@@ -64,14 +62,16 @@ __all__ = [
     "read_description",
     "read_metrics",
     "read_status",
-    "record_end",
+    "record_vanished",
+    "run_descriptions",
     "run_folders",
     "set_status",
     "sweep_tags",
     "undelivered",
+    "unreachable_store",
     "with_credentials",
     "without_credentials",
+    "write_atomically",
     "write_description",
     "write_status",
-    "write_whole",
 ]

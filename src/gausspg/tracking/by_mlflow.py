@@ -51,7 +51,7 @@ def artifact_uri(store_uri: str, run_id: str) -> str | None:
         raise
 
 
-def tagged(store_uri: str, key: str, value: str) -> str | None:
+def find_by_tag(store_uri: str, key: str, value: str) -> str | None:
     """See `by_sql.tagged`."""
     client = connect(store_uri)
     experiments = [str(e.experiment_id) for e in client.search_experiments()]

@@ -81,7 +81,7 @@ def artifact_uri(database: Path, run_id: str) -> str | None:
     return None if found is None else found[0]
 
 
-def tagged(database: Path, key: str, value: str) -> str | None:
+def find_by_tag(database: Path, key: str, value: str) -> str | None:
     """The id of a run with a tag of this value; None if there is none."""
     query = (
         "SELECT run_uuid FROM tags JOIN runs USING (run_uuid) "

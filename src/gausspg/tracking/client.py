@@ -1,9 +1,9 @@
 """One MLflow client per store, opened quickly and quietly.
 
 Importing this module sets defaults in the environment, never over the user's own values, and it
-must therefore come before the first import of mlflow (1.7 s, hence only inside functions). No HTTP
-request may hold a run up for minutes; nothing is printed into a progress display; and the usage
-reports of MLflow are off, as their thread must not live in a fork server.
+must therefore come before the first import of mlflow (which takes 1.7 s, so it is imported inside
+functions only). The defaults limit HTTP requests to seconds, keep MLflow from printing into a
+progress display, and turn off its usage reports, whose thread must not live in a fork server.
 """
 
 import logging
@@ -33,7 +33,7 @@ for _name, _value in _DEFAULTS.items():
 
 
 class StoreError(RuntimeError):
-    """The tracking store cannot be used. One line: what was asked, what follows, what to do.
+    """The tracking store cannot be used; one line with value, consequence and remedy.
 
     The message may name a store by its address; the credentials in it are left out.
     """
@@ -46,7 +46,7 @@ class StoreError(RuntimeError):
 def connect(uri: str) -> "MlflowClient":
     """Return the client of the store at `uri`; the first of a process takes about 0.1 s.
 
-    It makes a missing sqlite database, so whoever only reads asks first whether there is one.
+    It creates a missing sqlite database, so readers check first that it exists.
     Raises whatever MLflow raises; callers turn that into a `StoreError` with `explain`.
     """
     from mlflow.tracking import MlflowClient
@@ -59,7 +59,7 @@ def connect(uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
-def explain(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an exception, without credentials, cut to a readable length."""
     lines = without_credentials(str(error)).strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= 200 else lines[0][:197] + "..."

@@ -1,15 +1,14 @@
-"""Sending a store what it missed while it was away, from the folders of runs that have ended."""
+"""Send a store the data it missed while unreachable, from the folders of runs that have ended."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gausspg.tracking.addresses import with_credentials, without_credentials
-from gausspg.tracking.arrival import arrive
-from gausspg.tracking.client import StoreError, connect, explain
+from gausspg.tracking.client import StoreError, connect, first_line
 from gausspg.tracking.folder import (
     METRICS,
-    ORIGIN,
+    PROVENANCE_FILES,
     read_description,
     read_status,
     run_folders,
@@ -17,11 +16,12 @@ from gausspg.tracking.folder import (
 )
 from gausspg.tracking.liveness import VANISHED, Claim, is_running
 from gausspg.tracking.mirror import BATCH, read_points, to_entities
+from gausspg.tracking.registration import register_run
 from gausspg.tracking.runs import send_table
 
 
 def undelivered(runs: Path) -> Iterator[Path]:
-    """Yield the folders below `runs` of ended runs whose store has not received everything."""
+    """Yield the folders below `runs` of ended runs that the store has not received completely."""
     for folder in run_folders(runs):
         status = read_status(folder)
         lacks = status.get("unsent_from_byte") is not None or status.get("unsent")
@@ -34,13 +34,13 @@ def undelivered(runs: Path) -> Iterator[Path]:
 
 
 def deliver(folder: Path) -> str:
-    """Send what the store of the run in `folder` lacks; return what that was.
+    """Send the unsent data of the run in `folder`; return a summary of it.
 
-    To be killed in the middle, or called twice, does no harm: points carry their time and a store
-    keeps one copy, files replace themselves, and only at the end is the folder's status changed.
+    An interrupted call can be repeated: the store keeps one copy of a point with the same time,
+    files overwrite each other, and the folder's status changes only at the end.
 
     Raises:
-        StoreError: the store does not take it; nothing is lost, try again.
+        StoreError: the store cannot be written; nothing is lost, try again.
     """
     try:
         with Claim(folder):
@@ -54,14 +54,14 @@ def deliver(folder: Path) -> str:
         store = read_status(folder).get("store")
         raise StoreError(
             f"the store {store} does not take what it lacks of {folder.name} "
-            f"({explain(error)}); it is kept, try again when the store answers"
+            f"({first_line(error)}); it is kept, try again when the store answers"
         ) from error
     return sent
 
 
 def _send(folder: Path, status: dict[str, Any]) -> str:
     uri = with_credentials(without_credentials(status["store"]))
-    client, run_id = connect(uri), arrive(folder, uri)
+    client, run_id = connect(uri), register_run(folder, uri)
     offset, points = status.get("unsent_from_byte"), 0
     while offset is not None:
         batch, used = read_points(folder / METRICS, offset)
@@ -70,8 +70,8 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
         for first in range(0, len(batch), BATCH):
             client.log_batch(run_id, metrics=to_entities(batch[first : first + BATCH]))
         offset, points = offset + used, points + len(batch)
-    # What a process that vanished had still to send it took with it.
-    names = ORIGIN if status["status"] == "RUNNING" else _named(status, "artifact")
+    # A process that vanished left no list of unsent files.
+    names = PROVENANCE_FILES if status["status"] == "RUNNING" else _named(status, "artifact")
     files = [path for path in map(folder.joinpath, names) if path.is_file()]
     for path in files:
         client.log_artifact(run_id, str(path))
@@ -92,7 +92,7 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
 
 
 def _named(status: dict[str, Any], kind: str) -> list[str]:
-    """Return the names of what the store lacks of a kind, by the labels of the recorder's tasks."""
+    """Return the names of the unsent items of a kind, from the labels of the recorder's tasks."""
     labels = [label.partition(" ") for label in status.get("unsent") or []]
     return [name for before, _, name in labels if before == kind]
 

@@ -1,7 +1,7 @@
-"""What a run writes into its own folder: metrics file, `status.json`, and `run.json`.
+"""The files of a run's folder: the metrics file, `status.json`, and `run.json`.
 
-The folder is the truth and needs no store: `run.json` holds the description that a store gets when
-the run begins (name, parameters, tags, the parent's id, experiment), so it can be sent later too.
+The folder is the primary record and needs no store. `run.json` holds the description of the run
+(name, parameters, tags, the parent's id, experiment), which can be sent to a store at any time.
 `metrics.jsonl` holds one line per call of `MetricsFile.append`: `{"step": int, "time": seconds
 since the epoch, "metrics": {name: value}}`, with NaN and Infinity spelled as Python's json reads
 them.
@@ -21,30 +21,30 @@ from typing import Any
 METRICS = "metrics.jsonl"
 STATUS = "status.json"
 DESCRIPTION = "run.json"
-ORIGIN = ("source.patch", "config.yaml", "provenance.json")
-"""What a run is made of, each a file of its folder and an artifact; the last is written last."""
+PROVENANCE_FILES = ("source.patch", "config.yaml", "provenance.json")
+"""Files that say where a run comes from, also sent as artifacts; the last is written last."""
 
-# The mirror's thread writes into the status of a run whose own thread may be doing so.
+# The mirror's thread and the run's own thread both write the status.
 _writing = threading.RLock()
 
 _LEGAL_NAME = re.compile(r"[\w\-. :/]{1,250}", re.ASCII)
 
 
 class MetricsFile:
-    """Appends lines to a run's metrics file; each has left the process when `append` returns."""
+    """Appends lines to a run's metrics file, unbuffered: `append` returns after the write."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / METRICS
         self._legal: set[str] = set()
-        _drop_broken_end(self.path)
+        _drop_incomplete_line(self.path)
         self._file = self.path.open("ab", buffering=0)
         self._size = self._file.tell()
 
     def append(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write one line.
 
-        Raises `ValueError` for a name MLflow would refuse (parentheses, say), and `OSError` with
-        the path if it cannot be written, as on a full disk; then nothing of the line stays.
+        Raises `ValueError` for a name that MLflow would refuse (one with parentheses, say), and
+        `OSError` with the path if the file cannot be written; no part of the line then stays.
         """
         for name in metrics.keys() - self._legal:
             if not _LEGAL_NAME.fullmatch(name):
@@ -58,7 +58,7 @@ class MetricsFile:
         self._write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
-        """Close the file; no error of a full disk comes from here, as nothing is buffered."""
+        """Close the file. Nothing is buffered, so a full disk raises no error here."""
         self._file.close()
 
     def _write(self, line: bytes) -> None:
@@ -77,8 +77,8 @@ class MetricsFile:
             self._file.truncate(self._size)
 
 
-def _drop_broken_end(path: Path) -> None:
-    """Take away a last line that a crash cut short; it comes again when the run goes on."""
+def _drop_incomplete_line(path: Path) -> None:
+    """Remove an incomplete last line, left by a crash; a resumed run writes it again."""
     if path.exists():
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
@@ -87,7 +87,7 @@ def _drop_broken_end(path: Path) -> None:
 
 
 def read_metrics(folder: Path) -> list[tuple[int, dict[str, float]]]:
-    """Return (step, metrics) of every whole line of a run's metrics file; empty without one."""
+    """Return (step, metrics) of every complete line of the metrics file; empty without one."""
     path = folder / METRICS
     if not path.exists():
         return []
@@ -96,16 +96,16 @@ def read_metrics(folder: Path) -> list[tuple[int, dict[str, float]]]:
 
 
 def make_folder(folder: Path) -> list[Path]:
-    """Make `folder`; return what that created, innermost first."""
+    """Create `folder` and its parents; return those that were created, innermost first."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return made
 
 
 def remove_folders(made: Sequence[Path]) -> None:
-    """Undo `make_folder`: the innermost with its content, the others only if they are empty.
+    """Undo `make_folder`: remove the innermost with its content, the others only if empty.
 
-    Another run may have begun to use the outer ones meanwhile.
+    Another run may have started to use the outer ones in the meantime.
     """
     for path in made[:1]:
         shutil.rmtree(path, ignore_errors=True)
@@ -117,7 +117,7 @@ def remove_folders(made: Sequence[Path]) -> None:
 def run_folders(runs: Path) -> Iterator[Path]:
     """Yield the folders below `runs` that have a status, in order of their names.
 
-    Those of runs by themselves, of sweeps, and of the runs of each sweep right after it.
+    They belong to single runs, to sweeps, and to the runs of a sweep, which follow it directly.
     """
     yield from sorted(
         status.parent for pattern in ("*", "*/*") for status in runs.glob(f"{pattern}/{STATUS}")
@@ -125,32 +125,32 @@ def run_folders(runs: Path) -> Iterator[Path]:
 
 
 def write_status(folder: Path, **fields: Any) -> None:
-    """Replace `status.json` in one step, keeping what it held under other names."""
+    """Update fields of `status.json`, atomically; other fields stay."""
     _update(folder / STATUS, fields)
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """What `status.json` holds; empty if there is none or it cannot be read."""
+    """Return the content of `status.json`; empty if there is none or it cannot be read."""
     return _read(folder / STATUS)
 
 
 def write_description(folder: Path, **fields: Any) -> None:
-    """Replace `run.json` in one step, keeping what it held under other names."""
+    """Update fields of `run.json`, atomically; other fields stay."""
     _update(folder / DESCRIPTION, fields)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What `run.json` holds; empty for a run recorded before there was one."""
+    """Return the content of `run.json`; empty for runs of older versions, which lack it."""
     return _read(folder / DESCRIPTION)
 
 
 def _update(path: Path, fields: dict[str, Any]) -> None:
     with _writing:
-        write_whole(path, (json.dumps(_read(path) | fields, indent=2) + "\n").encode())
+        write_atomically(path, (json.dumps(_read(path) | fields, indent=2) + "\n").encode())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one step: a reader never sees half of it."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file atomically: a reader never sees part of it."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_bytes(content)
     temporary.replace(path)

@@ -1,7 +1,7 @@
-"""Whether a run's process is still there: a lock on the run's folder, and a heartbeat in it.
+"""Tell whether a run's process is alive, by a lock and a heartbeat file in the run's folder.
 
-The lock ends with its process, however that ends, and is seen by all processes of one machine. From
-another machine that shares the folder only the heartbeat can be seen.
+The lock is released when its process ends for any reason, and is visible to all processes of one
+machine. Another machine that shares the folder sees only the heartbeat.
 """
 
 import platform
@@ -17,20 +17,20 @@ from gausspg.tracking.folder import read_status
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
-"""A run on another machine counts as gone when its heart has not beaten for so long."""
+"""A run on another machine counts as dead after so long without a heartbeat."""
 
 VANISHED = {"status": "KILLED", "error": "its process vanished"}
-"""How a run ended that its status calls RUNNING and that nobody is at work on."""
+"""The final status of a run whose status is RUNNING but whose process is gone."""
 
 _LOCK, _HEARTBEAT = ".lock", ".heartbeat"
-# Whoever asks holds the lock for a moment; a process at work holds it for as long as it is there.
+# `is_running` holds the lock for a moment, a running process for as long as it lives.
 _CLAIM_SECONDS, _ASK_SECONDS = 2.0, 0.2
 
 
 class Claim:
-    """Context manager: this process writes into `folder`, and nobody else does.
+    """Context manager: exclusive right of this process to write into a run's folder.
 
-    Raises `BlockingIOError` on entering if another process has claimed it.
+    Raises `BlockingIOError` on entry if another process holds it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class Claim:
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
-            # Its folder may be gone, or its disk full; then the heart stops, and the run need not.
+            # The folder may be gone or the disk full: the heartbeat stops, the run goes on.
             try:
                 self._beat.touch()
             except OSError:
@@ -72,9 +72,9 @@ def host() -> str:
 
 
 def is_running(folder: Path) -> bool:
-    """Tell whether the process of the run in `folder` is at work, here or elsewhere.
+    """Tell whether the process of the run in `folder` is alive, on this machine or another.
 
-    A run may end while this is asked: read its status after a no, not before.
+    A run may end during the call: after False, read its status again.
     """
     status = read_status(folder)
     if status.get("status") != "RUNNING":

@@ -1,18 +1,18 @@
-"""Where runs are kept: `runs/` in the clone, wherever a command is started from."""
+"""Where runs are kept: `runs/` in the clone, independent of the current directory."""
 
 import os
 from pathlib import Path
 
-VARIABLE = "GAUSSPG_ROOT"
-"""Environment variable with the folder in which `runs/` is kept; the clone otherwise."""
+ROOT_VARIABLE = "GAUSSPG_ROOT"
+"""Environment variable: the folder that holds `runs/`; by default the clone."""
 
 
 def root() -> Path:
     """Return `$GAUSSPG_ROOT`, else the clone this package lies in."""
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(ROOT_VARIABLE)
     return Path(named).absolute() if named else Path(__file__).resolve().parents[3]
 
 
-def runs() -> Path:
+def runs_folder() -> Path:
     """Return the folder of all runs and of the default tracking store."""
     return root() / "runs"

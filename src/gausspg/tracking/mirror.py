@@ -1,9 +1,9 @@
 """The thread that copies a run's folder to the tracking store while the run goes on.
 
-In: the run's `metrics.jsonl`, of which every complete line is sent in batches, and a queue of other
-things to do (an artifact, a tag, the final status). Both wait for a store that is away: the thread
-tries again, ever more slowly, from the first byte not yet acknowledged. Points carry the time of
-their line, and MLflow keeps one copy of a point it is sent twice, so trying again is harmless.
+Input: the run's `metrics.jsonl`, whose complete lines are sent in batches, and a queue of tasks (an
+artifact, a tag, the final status). While the store is unreachable the thread retries with growing
+pauses, from the first byte not yet acknowledged. Points carry the time of their line and MLflow
+keeps one copy of equal points, so a retry does no harm.
 """
 
 import json
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gausspg.tracking.client import explain
+from gausspg.tracking.client import first_line
 
 BATCH = 1000
 """The largest number of metrics MLflow takes in one request."""
@@ -23,13 +23,13 @@ BATCH = 1000
 SEND_SECONDS = 5.0
 """How long metrics collect before they are sent."""
 
-# A store that is back before the end shall find little left to do then.
+# Limits the backlog of a store that becomes reachable again before the end of the run.
 _LONGEST_PAUSE_SECONDS = 10.0
 _CLOSING_PAUSE_SECONDS = 0.25
 _LAST_TASKS_SECONDS = 2.0
-# At the end of a run a store that has taken nothing for so long is away.
-_AWAY_SECONDS = 2.0
-_ONCE_MORE_SECONDS = 0.5
+# At the end of a run a store that accepts nothing for so long counts as unreachable.
+_UNREACHABLE_SECONDS = 2.0
+_LAST_TRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Task:
-    """Something else to do in the store; `label` names it in a message if it never gets done."""
+    """Another write to the store; `label` names it in messages about unsent data."""
 
     label: str
     action: Callable[[], object]
 
 
 class Mirror(threading.Thread):
-    """Sends what a run has written; `close` ends it and says what was left.
+    """Sends what a run has written; `close` ends it and tells whether anything is unsent.
 
-    `send(points)` must raise if the store did not take them. Only this thread calls it, and the
-    tasks. Nothing a store does can raise in the run's own thread.
+    `send(points)` must raise if the store did not accept them. Only this thread calls `send` and
+    the tasks, so no error of a store is raised in the run's own thread.
     """
 
     def __init__(
@@ -76,19 +76,19 @@ class Mirror(threading.Thread):
         self._failed = False
 
     def add(self, task: Task) -> None:
-        """Queue something to do after the metrics written so far."""
+        """Queue a task for after the metrics written so far."""
         self._tasks.append(task)
 
     def close(self, seconds: float) -> bool:
-        """Send the rest, within about `seconds`; True if nothing is left.
+        """Send the rest within about `seconds`; return True if nothing is unsent.
 
-        A store that takes nothing at all is away, and is not waited for so long; one that was away
-        when it was last asked is asked once more, and not waited for unless it answers.
+        A store that accepts nothing counts as unreachable and is given up earlier. One that failed
+        at the last attempt is tried once more, and given the full time only if it answers.
         """
         taken, self._deadline = self._taken, time.monotonic() + seconds
         self._closing.set()
         if self._failed:
-            self.join(timeout=min(seconds, _ONCE_MORE_SECONDS))
+            self.join(timeout=min(seconds, _LAST_TRY_SECONDS))
         if self._taken > taken or not self._failed:
             self.join(timeout=seconds + _LAST_TASKS_SECONDS)
         return not self.is_alive() and not self._tasks and self.unsent == 0
@@ -104,7 +104,7 @@ class Mirror(threading.Thread):
         return [task.label for task in list(self._tasks)]
 
     def run(self) -> None:
-        """Send, wait, and again; after `close`, until all is sent or the time is over."""
+        """Send periodically; after `close`, until everything is sent or the time is over."""
         pause = self._every
         while not self._closing.wait(pause):
             self._failed = not self._pass()
@@ -113,17 +113,16 @@ class Mirror(threading.Thread):
         while not self._pass() and time.monotonic() < self._deadline:
             if self._taken > taken:
                 taken, since = self._taken, time.monotonic()
-            elif self._failed or time.monotonic() - since > _AWAY_SECONDS:
+            elif self._failed or time.monotonic() - since > _UNREACHABLE_SECONDS:
                 break
             time.sleep(_CLOSING_PAUSE_SECONDS)
 
     def _pass(self) -> bool:
-        """Try everything once; True if all of it went through."""
+        """Try once to send everything; return whether all of it was sent."""
         went_well = self._attempt(self._send_metrics)
         if not went_well and not self._closing.is_set():
             return False
-        # At the end neither a metric that cannot be stored nor too long a backlog of them may keep
-        # the final status from being set.
+        # At the end, unsent metrics must not keep the final status from being set.
         for task in list(self._tasks):
             if not went_well and time.monotonic() > self._deadline:
                 return False
@@ -140,7 +139,7 @@ class Mirror(threading.Thread):
         try:
             action()
         except Exception as error:
-            self.problem = explain(error)
+            self.problem = first_line(error)
             return False
         return True
 
@@ -156,7 +155,7 @@ class Mirror(threading.Thread):
 
 
 def read_points(path: Path, offset: int) -> tuple[list[Point], int]:
-    """About one batch of whole lines from `offset` on: their points, and their length in bytes."""
+    """Read about one batch of complete lines from `offset` on: points, and length in bytes."""
     points: list[Point] = []
     used = 0
     with path.open("rb") as file:
@@ -170,14 +169,14 @@ def read_points(path: Path, offset: int) -> tuple[list[Point], int]:
 
 
 def to_entities(points: Sequence[Point]) -> list[Any]:
-    """Return the points as MLflow takes them."""
+    """Return the points as MLflow entities."""
     from mlflow.entities import Metric
 
     return [Metric(p.key, p.value, int(p.time * 1000), p.step) for p in points]
 
 
 def _points(line: bytes) -> list[Point]:
-    """The points of one line; none for a line cut short by a crash or a full disk."""
+    """Return the points of one line; none for an incomplete line (crash, full disk)."""
     try:
         record: Mapping[str, Any] = json.loads(line)
         step, when = int(record["step"]), float(record["time"])

@@ -1,8 +1,8 @@
-"""The reading half: runs, metric curves and artifacts of a store, for analysis and for loading.
+"""Read runs, metric curves and artifacts from a store, for analysis and for loading policies.
 
-Nothing here writes, and a store that does not exist is not made. A sqlite store is read by SQL on a
+Nothing here writes, and a missing store is not created. A sqlite store is read by SQL on a
 read-only connection (50,000 points in 0.02 s; MLflow's own interface takes 1.5 s, and 20 s to list
-10,000 runs); any other store through MLflow. Both roads give the same frames.
+10,000 runs); any other store through MLflow. Both give the same frames.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ import pandas as pd
 
 from gausspg.tracking import by_mlflow, by_sql
 from gausspg.tracking.by_sql import RunRow, Series
-from gausspg.tracking.client import StoreError, connect, explain
-from gausspg.tracking.runs import BEGUN_AS
+from gausspg.tracking.client import StoreError, connect, first_line
+from gausspg.tracking.runs import PROVISIONAL_ID
 from gausspg.tracking.store import sqlite_path
 
 RUN_COLUMNS = (
@@ -154,21 +154,21 @@ def has_run(store_uri: str, run_id: str) -> bool:
 
 
 def current_id(store_uri: str, run_id: str) -> str:
-    """The id in the store of a run that has this one, or began with it; unknown ones unchanged."""
+    """Return the id in the store for a current or provisional run id; unknown ids unchanged."""
     with _one_line_errors(store_uri):
         if _artifact_uri(store_uri, run_id) is not None:
             return run_id
         database = _existing_database(store_uri)
         found = (
-            by_sql.tagged(database, BEGUN_AS, run_id)
+            by_sql.find_by_tag(database, PROVISIONAL_ID, run_id)
             if database
-            else by_mlflow.tagged(store_uri, BEGUN_AS, run_id)
+            else by_mlflow.find_by_tag(store_uri, PROVISIONAL_ID, run_id)
         )
         return found or run_id
 
 
-def described(store_uri: str, run_ids: Iterable[str]) -> dict[str, Record]:
-    """The descriptions that a store got when runs began, by id; as `run.json` in their folders."""
+def run_descriptions(store_uri: str, run_ids: Iterable[str]) -> dict[str, Record]:
+    """Return the descriptions of runs by id, with the content of `run.json` in their folders."""
     required = set(run_ids)
     with _one_line_errors(store_uri):
         database = _existing_database(store_uri)
@@ -201,7 +201,7 @@ def _one_line_errors(store_uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise StoreError(
-            f"the tracking store {store_uri} cannot be read ({explain(error)}); "
+            f"the tracking store {store_uri} cannot be read ({first_line(error)}); "
             "see that it is the one the runs were recorded in"
         ) from error
 
@@ -249,5 +249,5 @@ def _run_frame(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _with_infinities(values: "pd.Series[float]") -> "pd.Series[float]":
-    """Undo what MLflow stores for an infinity, the largest finite number."""
+    """Restore infinities, which MLflow stores as the largest finite number."""
     return values.replace({_MLFLOW_INFINITY: float("inf"), -_MLFLOW_INFINITY: float("-inf")})

@@ -1,4 +1,4 @@
-"""One job, one MLflow run, and a status that is true.
+"""Record one job as one MLflow run, with a correct final status.
 
 `Recorder` writes a run's metrics and status into its folder, and a `Mirror` thread copies them to
 the store. Once the run has started, nothing the store does delays or stops it.
@@ -17,8 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gausspg.tracking.addresses import without_credentials
-from gausspg.tracking.arrival import arrive
-from gausspg.tracking.client import StoreError, connect, explain
+from gausspg.tracking.client import StoreError, connect, first_line
 from gausspg.tracking.folder import (
     MetricsFile,
     make_folder,
@@ -31,46 +30,47 @@ from gausspg.tracking.folder import (
 )
 from gausspg.tracking.liveness import Claim, host
 from gausspg.tracking.mirror import Mirror, Point, Task, to_entities
+from gausspg.tracking.registration import register_run
 from gausspg.tracking.runs import (
-    BEGUN_AS,
     LONGEST_TAG,
+    PROVISIONAL_ID,
     FinalStatus,
     Parameter,
     create_run,
-    forget_run,
+    delete_run,
     reopen_run,
     send_table,
 )
 from gausspg.tracking.store import Store, is_server
-from gausspg.tracking.termination import Terminated, requests_held
+from gausspg.tracking.termination import Terminated, signals_deferred
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 DRAIN_SECONDS = 10.0
-"""How long the end of a run may wait for its store."""
+"""How long the end of a run waits for its store."""
 
 
 class Recorder:
     """Context manager: exactly one MLflow run, mirrored from `folder`.
 
-    On entering, the run exists with its parameters (as strings, cut by MLflow's own limit of 6000
+    On entry the run is created with its parameters (as strings, cut at MLflow's limit of 6000
     characters) and tags, `folder/status.json` says RUNNING, and `run_id` is known. If the store
-    fails at that moment, `StoreError` is raised and nothing is left behind; but where it is a
-    server, the run goes on under an id of its own and arrives there later (`arrival`). A
-    `metrics.jsonl` already in the folder is continued, and all of it goes to the new run.
+    fails at that moment, `StoreError` is raised and nothing is left behind; if it is a server, the
+    run goes on under a provisional id and is registered later (see `registration`). A
+    `metrics.jsonl` that is already in the folder is continued, and all of it is sent.
 
-    On leaving, the status is FINISHED; KILLED after `KeyboardInterrupt` or `Terminated`; FAILED
+    On exit the status is FINISHED; KILLED after `KeyboardInterrupt` or `Terminated`; FAILED
     after any other exception or a non-zero `SystemExit`, with `traceback.txt` and a tag `error`.
-    SIGINT and SIGTERM wait while it is written. A store that does not answer within
-    `drain_seconds` costs one line on stderr; `status.json` then holds what it has not received
-    (`unsent_from_byte`, `unsent`), else null and an empty list.
+    SIGINT and SIGTERM are deferred while it is written. If the store does not answer
+    within `drain_seconds`, one line on stderr says so, and `status.json` lists the unsent data
+    (`unsent_from_byte`, `unsent`; otherwise null and an empty list).
 
-    SIGKILL cannot be recorded from inside: the parent calls `set_status`. SIGTERM arrives here only
-    inside `terminate_as_exception`.
+    After SIGKILL the parent process has to call `set_status`. SIGTERM is recorded only inside
+    `terminate_as_exception`.
 
-    With `resume` the folder's own run goes on, in the store too, where it is RUNNING again; after
-    `repeats_from` the first calls of `log` are compared with what is recorded already.
+    With `resume` the run in the folder is continued, and set to RUNNING in the store. After
+    `verify_repetition_from` the next calls of `log` are compared with the recorded lines.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Recorder:
 
     @property
     def run_id(self) -> str:
-        """The MLflow run id, or the run's own while its server is away.
+        """The MLflow run id, or the provisional id while the server is unreachable.
 
         Raises `RuntimeError` before the run has been entered.
         """
@@ -119,13 +119,13 @@ class Recorder:
         else:
             self._metrics.append(step, metrics)
 
-    def repeats_from(self, line: int) -> None:
-        """Say that what is logged from now on repeats the metrics file after its first lines.
+    def verify_repetition_from(self, line: int) -> None:
+        """Expect the next calls of `log` to repeat the metrics file from line number `line` on.
 
-        What is there already is compared and not written again: no point is doubled.
+        Lines that are recorded already are compared and not written again.
 
-        Raises `StoreError` if the file has fewer than `line` lines; `log` does if what it is given
-        is not what is recorded.
+        Raises `StoreError` if the file has fewer than `line` lines; `log` raises it if its metrics
+        differ from the recorded ones.
         """
         recorded = read_metrics(self.folder)
         if len(recorded) < line:
@@ -136,10 +136,10 @@ class Recorder:
         self._recorded = deque(recorded[line:])
 
     def artifact(self, path: Path, artifact_path: str | None = None) -> None:
-        """Send a file, below `artifact_path` in the run's artifacts, soon.
+        """Queue a file for sending, below `artifact_path` in the run's artifacts.
 
-        The file has to stay where it is until the run ends. Raises `FileNotFoundError` if it is
-        not there now.
+        The file must stay in place until the run ends. Raises `FileNotFoundError` if it does not
+        exist.
         """
         path = path.absolute()
         if not path.is_file():
@@ -158,26 +158,26 @@ class Recorder:
         self.artifact(path, None if below == "." else below)
 
     def set_tag(self, key: str, value: str) -> None:
-        """Set a tag, soon."""
+        """Set a tag in the folder at once, and queue it for sending."""
         value = value[:LONGEST_TAG]
         described = read_description(self.folder)
-        if described:  # Not so where a run goes on that was begun before there were descriptions.
+        if described:  # Runs of older versions have no description.
             write_description(self.folder, tags=described["tags"] | {key: value})
         self._queue(f"tag {key}", lambda client, run_id: client.set_tag(run_id, key, value))
 
     def table(self, name: str, columns: Mapping[str, Sequence[object]]) -> None:
-        """Send columns as a table the MLflow UI shows, as artifact `name` (ending in .json)."""
+        """Queue columns as a table for the MLflow UI, the artifact `name` (ending in .json)."""
         path = self.folder / name
         path.write_text(json.dumps(dict(columns)), "utf-8")
         self._queue(f"table {name}", lambda client, run_id: send_table(client, run_id, path))
 
-    def conclude(self, status: FinalStatus, error: str | None = None) -> None:
-        """Say what a normal exit is to record, where that is not FINISHED."""
+    def set_final_status(self, status: FinalStatus, error: str | None = None) -> None:
+        """Set the status that a normal exit records; by default FINISHED."""
         self._conclusion = (status, error)
 
     def __enter__(self) -> Self:
         try:
-            with requests_held():
+            with signals_deferred():
                 self._start()
         except (KeyboardInterrupt, Terminated) as stop:
             self._end_once(*_verdict(stop))
@@ -199,7 +199,7 @@ class Recorder:
         try:
             self._end_once(*verdict, text)
         except (KeyboardInterrupt, Terminated) as stop:
-            # Either it came before signals were held, and is recorded now, or after all was done.
+            # It came before signals were deferred, and is recorded now, or after everything was.
             self._end_once(*_verdict(stop))
             raise
 
@@ -210,7 +210,7 @@ class Recorder:
             self._claim.__enter__()
         except OSError as error:
             remove_folders(made)
-            raise StoreError(f"run {self.name} cannot be begun: {explain(error)}") from error
+            raise StoreError(f"run {self.name} cannot be begun: {first_line(error)}") from error
         try:
             started = time.time()
             self._run_id = self._reopen() if self._resume else self._create(started)
@@ -224,7 +224,7 @@ class Recorder:
         except BaseException:
             self._claim.__exit__(None, None, None)
             if self._run_id is not None and not self._resume:
-                forget_run(self.store, self._run_id)
+                delete_run(self.store, self._run_id)
             remove_folders(made)
             raise
         self._mirror = Mirror(self._metrics.path, self._send)
@@ -242,7 +242,7 @@ class Recorder:
             return create_run(self.store, self.name, self._params, tags, started)
         if self.store.experiment_id is not None:
             try:
-                own = tags | {BEGUN_AS: own_id}
+                own = tags | {PROVISIONAL_ID: own_id}
                 return create_run(self.store, self.name, self._params, own, started)
             except StoreError as error:
                 print(f"run {self.name}: goes on without its store: {error}", file=sys.stderr)
@@ -268,9 +268,9 @@ class Recorder:
         self._mirror.add(Task(label, lambda: action(connect(self.store.uri), self._id_in_store())))
 
     def _id_in_store(self) -> str:
-        """The run's id in the store, which learns of it now if it could not before."""
+        """Return the run's id in the store; register the run there if that is still to be done."""
         if self._awaits_store:
-            self._run_id = arrive(self.folder, self.store.uri)
+            self._run_id = register_run(self.folder, self.store.uri)
             self._awaits_store = False
         return self.run_id
 
@@ -281,24 +281,24 @@ class Recorder:
     def _end_once(self, status: FinalStatus, error: str | None, trace: str | None = None) -> None:
         if self._ended:
             return
-        with requests_held():
+        with signals_deferred():
             self._end(status, error, trace)
             self._ended = True
 
     def _end(self, status: FinalStatus, error: str | None, trace: str | None) -> None:
-        """Record the end; a full disk or a lost store must not hide the run's own exception."""
+        """Record the end; a full disk or an unreachable store must not hide the run's exception."""
         problems: list[str] = []
-        _tolerate(problems, self._metrics.close)
+        _collect_error(problems, self._metrics.close)
         ended = time.time()
         self._queue("status", lambda client, run_id: client.set_terminated(
             run_id, status, end_time=int(ended * 1000)))  # fmt: skip
         if error is not None:
             self.set_tag("error", error)
         if trace is not None:
-            _tolerate(problems, lambda: self.text("traceback.txt", trace))
+            _collect_error(problems, lambda: self.text("traceback.txt", trace))
         all_sent = self._mirror.close(self._drain_seconds)
         unsent_bytes, unsent_tasks = self._mirror.unsent, self._mirror.unsent_tasks
-        _tolerate(problems, lambda: write_status(
+        _collect_error(problems, lambda: write_status(
             self.folder, status=status, error=error, ended=ended,
             unsent_from_byte=self._mirror.offset if unsent_bytes else None, unsent=unsent_tasks,
         ))  # fmt: skip
@@ -310,26 +310,26 @@ class Recorder:
                 f"({self._mirror.problem or 'no answer'}); all of it is kept in {self.folder}, and "
                 "python src/sync.py sends it when the store answers"
             )
-        _tolerate(problems, lambda: self._claim.__exit__(None, None, None))
+        _collect_error(problems, lambda: self._claim.__exit__(None, None, None))
         for problem in problems:
             print(f"run {self.name}: {problem}", file=sys.stderr)
 
 
 def _verdict(error: BaseException) -> tuple[FinalStatus, str | None]:
-    """The status an exception means, and its one line."""
+    """Return the status and the one-line message of an exception."""
     if isinstance(error, Terminated):
         return "KILLED", "stopped by SIGTERM"
     if isinstance(error, KeyboardInterrupt):
         return "KILLED", "stopped by SIGINT (Ctrl-C)"
     if isinstance(error, SystemExit):
         return ("FAILED", f"exited with status {error.code}") if error.code else ("FINISHED", None)
-    return "FAILED", f"{type(error).__name__}: {explain(error)}"
+    return "FAILED", f"{type(error).__name__}: {first_line(error)}"
 
 
 def _compare(
     before: tuple[int, Mapping[str, float]], now: tuple[int, Mapping[str, float]], folder: Path
 ) -> None:
-    """Raise `StoreError` where a run that goes on does not repeat what it had recorded."""
+    """Raise `StoreError` if a resumed run does not repeat its recorded metrics."""
     old, new = ({k: v for k, v in one[1].items() if not k.startswith("time/")}
                 for one in (before, now))  # fmt: skip
     for name in sorted(old.keys() | new.keys()):
@@ -342,8 +342,8 @@ def _compare(
             )
 
 
-def _tolerate(problems: list[str], action: Callable[[], object]) -> None:
+def _collect_error(problems: list[str], action: Callable[[], object]) -> None:
     try:
         action()
     except Exception as error:
-        problems.append(explain(error))
+        problems.append(first_line(error))

@@ -1,4 +1,4 @@
-"""Bringing an MLflow run into being, taking it back, and setting its status from outside."""
+"""Create, delete and reopen MLflow runs, and change them from outside the run's process."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from gausspg.tracking.client import StoreError, connect, explain
+from gausspg.tracking.client import StoreError, connect, first_line
 from gausspg.tracking.folder import read_status, write_status
 from gausspg.tracking.liveness import VANISHED, Claim
 from gausspg.tracking.store import Store, is_server
@@ -15,8 +15,9 @@ from gausspg.tracking.store import Store, is_server
 Parameter = str | int | float | bool | None
 FinalStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
-BEGUN_AS = "begun_as"
-"""Tag with the id a run had before this store knew it: while a server was away, or elsewhere."""
+PROVISIONAL_ID = "begun_as"
+"""Tag with the id of a run from before this store had it: its server was unreachable, or the run
+was imported."""
 
 LONGEST_TAG = 5000
 _LONGEST_PARAMETER = 6000
@@ -30,10 +31,13 @@ def create_run(
     tags: Mapping[str, str],
     started: float,
 ) -> str:
-    """Create a run with its parameters and tags, or nothing and a `StoreError`.
+    """Create a run with its parameters and tags and return its id; on failure nothing is left.
 
-    `started` is in seconds since the epoch. If the tags say as what the run begun, and the store
-    has it already because an earlier attempt broke off, that one is taken.
+    `started` is in seconds since the epoch. If the tags hold a provisional id and the store already
+    has a run with that tag, left by an interrupted attempt, that run is used.
+
+    Raises:
+        StoreError: the store does not accept it.
     """
     from mlflow.entities import Param
 
@@ -41,7 +45,9 @@ def create_run(
     run_id: str | None = None
     try:
         client = connect(store.uri)
-        known = begun_as(store, tags[BEGUN_AS]) if BEGUN_AS in tags else None
+        known = (
+            find_by_provisional_id(store, tags[PROVISIONAL_ID]) if PROVISIONAL_ID in tags else None
+        )
         run_id = known or str(
             client.create_run(
                 str(store.experiment_id), int(started * 1000), dict(tags), name
@@ -52,30 +58,30 @@ def create_run(
     except Exception as error:
         # What a server has of it is found again by its tag; to delete that may fail as well.
         if run_id is not None and not is_server(store.uri):
-            forget_run(store, run_id)
+            delete_run(store, run_id)
         raise StoreError(
-            f"run {name} cannot be recorded in {store.uri} ({explain(error)}), so it was not "
+            f"run {name} cannot be recorded in {store.uri} ({first_line(error)}), so it was not "
             "begun; see that the store answers and start again"
         ) from error
     return run_id
 
 
-def begun_as(store: Store, run_id: str) -> str | None:
-    """Return the id that the run which began as `run_id` has in the store; None if it has none."""
+def find_by_provisional_id(store: Store, run_id: str) -> str | None:
+    """Return the id in the store of the run with the provisional id `run_id`, or None."""
     found = connect(store.uri).search_runs(
-        [str(store.experiment_id)], f"tags.{BEGUN_AS} = '{run_id}'", max_results=1
+        [str(store.experiment_id)], f"tags.{PROVISIONAL_ID} = '{run_id}'", max_results=1
     )
     return str(found[0].info.run_id) if found else None
 
 
-def forget_run(store: Store, run_id: str) -> None:
-    """Delete a run that could not be begun, as far as the store lets us."""
+def delete_run(store: Store, run_id: str) -> None:
+    """Delete a run that could not be started; errors of the store are ignored."""
     with suppress(Exception):
         connect(store.uri).delete_run(run_id)
 
 
 def reopen_run(store: Store, run_id: str) -> None:
-    """Let a run that ended be RUNNING again, without its error, or raise `StoreError`."""
+    """Set a run that ended to RUNNING and remove its error tag; raises `StoreError`."""
     try:
         client = connect(store.uri)
         client.update_run(run_id, status="RUNNING")
@@ -83,13 +89,13 @@ def reopen_run(store: Store, run_id: str) -> None:
             client.delete_tag(run_id, "error")
     except Exception as error:
         raise StoreError(
-            f"run {run_id} cannot go on in {store.uri} ({explain(error)}); if it was deleted "
+            f"run {run_id} cannot go on in {store.uri} ({first_line(error)}); if it was deleted "
             "there, run it again from the start with existing=rerun"
         ) from error
 
 
 def add_artifacts(store_uri: str, run_id: str, folder: Path, path: str) -> None:
-    """Add the files of a folder to a run's artifacts below `path`, after it has ended too.
+    """Add the files of a folder to a run's artifacts below `path`; the run may have ended.
 
     Raises `StoreError` if the store does not take them.
     """
@@ -97,31 +103,31 @@ def add_artifacts(store_uri: str, run_id: str, folder: Path, path: str) -> None:
         connect(store_uri).log_artifacts(run_id, str(folder), path)
     except Exception as problem:
         raise StoreError(
-            f"the store {store_uri} did not take {folder} for run {run_id} ({explain(problem)}); "
-            "the folder is complete, add it again when the store answers"
+            f"the store {store_uri} did not take {folder} for run {run_id} "
+            f"({first_line(problem)}); the folder is complete, add it again when the store answers"
         ) from problem
 
 
 def send_table(client: Any, run_id: str, path: Path) -> None:
-    """Show the columns in a file of JSON as a table in the UI; once, however often it is asked."""
+    """Log a JSON file of columns as a table for the UI, unless the run already has it."""
     if path.name not in {entry.path for entry in client.list_artifacts(run_id)}:
         client.log_table(run_id, json.loads(path.read_text("utf-8")), path.name)
 
 
 def add_text(store_uri: str, run_id: str, name: str, content: str) -> None:
-    """Add a text to a run's artifacts, after it has ended too; `StoreError` if it is not taken."""
+    """Add a text to a run's artifacts; the run may have ended. Raises `StoreError`."""
     try:
         connect(store_uri).log_text(run_id, content, name)
     except Exception as problem:
         raise StoreError(
-            f"the store {store_uri} did not take {name} for run {run_id} ({explain(problem)})"
+            f"the store {store_uri} did not take {name} for run {run_id} ({first_line(problem)})"
         ) from problem
 
 
 def set_status(
     store: Store, run_id: str, status: FinalStatus, error: str | None, folder: Path | None = None
 ) -> None:
-    """Set right a run whose own process could not, because it was killed.
+    """Set the final status of a run whose process was killed before it could.
 
     With `folder` its `status.json` is corrected too; that is all where the store does not know the
     run yet. Raises `StoreError` if the store does not
@@ -139,18 +145,18 @@ def set_status(
     except Exception as problem:
         raise StoreError(
             f"the store {store.uri} did not take status {status} of run {run_id} "
-            f"({explain(problem)}); it keeps the old one until the store answers"
+            f"({first_line(problem)}); it keeps the old one until the store answers"
         ) from problem
 
 
-def record_end(store: Store, folder: Path) -> dict[str, Any]:
-    """Return the status of a run at which nobody is at work, and record one that vanished.
+def record_vanished(store: Store, folder: Path) -> dict[str, Any]:
+    """Record a run as KILLED if its process vanished; return the status of the run.
 
-    One that ended, or was taken up, since that was asked keeps what it says of itself.
+    A run that has ended or resumed in the meantime keeps its status.
 
     Raises:
-        StoreError: the store does not take it.
-        OSError: the folder does not.
+        StoreError: the store cannot be written.
+        OSError: the run's folder cannot be written.
     """
     with suppress(BlockingIOError), Claim(folder):
         status = read_status(folder)

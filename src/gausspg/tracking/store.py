@@ -1,9 +1,9 @@
-"""Opening the store: a database with its schema and an experiment, made once, known writable.
+"""Open a tracking store: create its schema and experiment if needed, and check that it is writable.
 
-Several processes that meet a fresh sqlite database destroy it: each begins to create the schema.
-`open_store` does that under a file lock, once, in the parent; the `Store` it returns is plain data
-that children use without another look. A server needs no lock, and may be away: `away` is the store
-of runs that begin without it.
+Processes that create the schema of a new sqlite database at the same time corrupt it. `open_store`
+therefore creates it under a file lock, in the parent process; the `Store` it returns is plain data
+that child processes use without further checks. A server needs no lock. Runs can start while it is
+unreachable, with `unreachable_store`.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from gausspg.tracking.client import CONNECT_SECONDS, StoreError, connect, explain
+from gausspg.tracking.client import CONNECT_SECONDS, StoreError, connect, first_line
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -32,10 +32,10 @@ _REMEDY = "give an absolute sqlite:///PATH or the http:// address of an MLflow s
 
 @dataclass(frozen=True)
 class Store:
-    """An open store: picklable, to be handed to child processes.
+    """An open store; picklable, so it can be passed to child processes.
 
-    `artifact_root` is the absolute folder below which the experiment keeps its artifacts, or None
-    where a server decides. `experiment_id` is None of a server that is away.
+    `artifact_root` is the absolute folder of the experiment's artifacts, or None if a server
+    decides. `experiment_id` is None if the server is unreachable.
     """
 
     uri: str
@@ -44,50 +44,50 @@ class Store:
     experiment_id: str | None
 
 
-class ServerAwayError(StoreError):
-    """A server does not answer, or not as it should; runs can begin without it all the same."""
+class ServerUnreachableError(StoreError):
+    """A server does not answer, or answers with an error; runs can start without it."""
 
 
-def away(uri: str, experiment: str) -> Store:
-    """Return the store of runs that begin while the server at `uri` does not answer."""
+def unreachable_store(uri: str, experiment: str) -> Store:
+    """Return a store for runs that start while the server at `uri` does not answer."""
     return Store(uri, None, experiment, None)
 
 
 def open_store(uri: str | None, root: Path, experiment: str) -> Store:
-    """Open, and where needed create, the store at `uri`; make sure that it can be written.
+    """Open the store at `uri`, create it if needed, and check that it is writable.
 
-    `uri` None means `root/mlflow.db` with artifacts in `root/artifacts`. Another sqlite database
-    keeps its artifacts in `artifacts` beside it; relative paths are taken from the current
-    directory. A deleted experiment of that name is restored. The first opening creates the schema
-    (about 2 s), later ones take about 0.1 s once mlflow is imported. Any number of processes may
-    call this at once.
+    `uri` None means `root/mlflow.db` with artifacts in `root/artifacts`. Any other sqlite database
+    keeps its artifacts in the folder `artifacts` beside it. Relative paths are relative to the
+    current directory. A deleted experiment of that name is restored. The first call creates the
+    schema (about 2 s); later ones take about 0.1 s once mlflow is imported. Safe to call from
+    several processes at once.
 
-    Raises `StoreError`, after at most some seconds, if the store cannot be opened or written;
-    `ServerAwayError`, which is one, if it is a server.
+    Raises, within seconds, `StoreError` if the store cannot be opened or written, and its subclass
+    `ServerUnreachableError` if the store is a server.
     """
     uri = _absolute(uri, root)
     database = sqlite_path(uri)
     root = root.absolute()
-    home = database.parent if database else root
+    folder = database.parent if database else root
     try:
-        # Seconds of importing, on a busy machine many: not while others wait for the lock.
+        # The import takes seconds, so it happens before the lock is taken.
         importlib.import_module("mlflow.tracking")
-        with _alone(home, uri):
+        with _store_lock(folder, uri):
             _check_reachable(uri, database)
-            artifact_root = None if is_server(uri) else str(home / "artifacts")
+            artifact_root = None if is_server(uri) else str(folder / "artifacts")
             identity = _experiment(connect(uri), experiment, artifact_root)
     except StoreError:
         raise
     except Timeout as error:
         raise StoreError(
-            f"{home / '.mlflow.lock'} has been locked for {_LOCK_SECONDS:.0f} s, so the store "
+            f"{folder / '.mlflow.lock'} has been locked for {_LOCK_SECONDS:.0f} s, so the store "
             f"{uri} cannot be opened; end the process that holds it, or give another store"
         ) from error
     except Exception as error:
-        kind = ServerAwayError if is_server(uri) else StoreError
+        kind = ServerUnreachableError if is_server(uri) else StoreError
         raise kind(
-            f"the tracking store {uri} cannot be opened for writing ({explain(error)}), so no run "
-            f"could be recorded; {_REMEDY}"
+            f"the tracking store {uri} cannot be opened for writing ({first_line(error)}), so no "
+            f"run could be recorded; {_REMEDY}"
         ) from error
     return Store(uri, artifact_root, experiment, identity)
 
@@ -98,7 +98,7 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def default_uri(root: Path) -> str:
-    """The store meant where none is named: MLFLOW_TRACKING_URI, else the database in `root`."""
+    """Return the default store: MLFLOW_TRACKING_URI if set, else the database in `root`."""
     return _absolute(os.environ.get("MLFLOW_TRACKING_URI") or None, root)
 
 
@@ -117,15 +117,15 @@ def _absolute(uri: str | None, root: Path) -> str:
 
 
 def is_server(uri: str) -> bool:
-    """Tell whether a store is an MLflow server, which others look after and which may be away."""
+    """Tell whether the store is an MLflow server."""
     return urlsplit(uri).scheme in ("http", "https")
 
 
-def _alone(home: Path, uri: str) -> AbstractContextManager[object]:
+def _store_lock(folder: Path, uri: str) -> AbstractContextManager[object]:
     if is_server(uri):
         return nullcontext()
-    home.mkdir(parents=True, exist_ok=True)
-    return FileLock(home / ".mlflow.lock", timeout=_LOCK_SECONDS)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / ".mlflow.lock", timeout=_LOCK_SECONDS)
 
 
 def _check_reachable(uri: str, database: Path | None) -> None:
@@ -141,7 +141,7 @@ def _check_reachable(uri: str, database: Path | None) -> None:
 def _prepare_sqlite(database: Path) -> None:
     """Check that the file is a database, writable, and keep its journal ahead of it (WAL)."""
     with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
-        # A write begun and taken back; on a read-only file BEGIN alone would succeed.
+        # A write that is rolled back; on a read-only file BEGIN alone would succeed.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("CREATE TABLE is_it_writable (x)")
         connection.rollback()

@@ -1,4 +1,4 @@
-"""The parent run of a sweep: what its jobs share, and the table they end with."""
+"""Record a sweep as the parent run of its jobs, with its plan and its summary table."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from gausspg.tracking.store import Store
 
 
 def sweep_tags(sweep: str, sweep_id: str) -> dict[str, str]:
-    """The tags by which the runs of one sweep, parent and children, are found again."""
+    """Return the tags that all runs of a sweep carry, parent and children."""
     return {"sweep": sweep, "sweep_id": sweep_id}
 
 
@@ -20,8 +20,8 @@ class SweepRecorder(Recorder):
     """A `Recorder` for the sweep as a whole, entered before any of its jobs starts.
 
     Children are recorded with `parent_run_id=<this>.run_id` and `sweep_tags(sweep, sweep_id)`. The
-    tag `kind=sweep` tells the parent from them. `summarise` decides its status; a sweep that is
-    left without it counts as FAILED.
+    tag `kind=sweep` marks the parent. `summarise` sets its status; a sweep that ends without it
+    counts as FAILED.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class SweepRecorder(Recorder):
     ) -> None:
         own = {**(tags or {}), **sweep_tags(sweep, sweep_id), "kind": "sweep"}
         super().__init__(store, folder, sweep, params, own)
-        self.conclude("FAILED", "the sweep ended without a summary")
+        self.set_final_status("FAILED", "the sweep ended without a summary")
 
     def plan(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Record as `plan.json` what is to be run: per job its words, what differs, and its seed.
+        """Record as `plan.json` one row per job: its words, its label and its seed.
 
-        By it a reader knows of jobs that left no trace.
+        A reader sees by it which jobs are missing.
         """
         self.text("plan.json", json.dumps(list(rows)))
 
@@ -58,7 +58,7 @@ class SweepRecorder(Recorder):
         if columns:
             cells = {key: [_plain(row.get(key)) for row in rows] for key in columns}
             self.table("summary.json", cells)
-        self.conclude(*_overall(statuses, interrupted))
+        self.set_final_status(*_overall(statuses, interrupted))
 
 
 def _overall(statuses: Sequence[str], interrupted: bool) -> tuple[FinalStatus, str | None]:

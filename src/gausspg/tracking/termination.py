@@ -1,4 +1,4 @@
-"""Requests to stop (Ctrl-C, SIGTERM) as exceptions, and the short moments that must not see them.
+"""Handle Ctrl-C and SIGTERM: as exceptions, deferred during short blocks, or collected.
 
 The standard library alone, so that job control, tracking and entry points can share it. Python runs
 signal handlers in the main thread only; in any other thread these context managers do nothing.
@@ -16,16 +16,16 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. Like `KeyboardInterrupt` no `Exception`, so nothing catches it by chance."""
+    """SIGTERM arrived. No `Exception`, like `KeyboardInterrupt`: no broad handler catches it."""
 
 
 @contextmanager
 def terminate_as_exception() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated` in the main thread; the former handlers come back after.
+    """Turn SIGTERM into `Terminated` in the main thread; restore the handlers on exit.
 
-    Only the first request raises. A terminal's Ctrl-C reaches a whole process group and a parent
-    then sends SIGTERM on top: the second must not interrupt the clean-up that the first began, so a
-    SIGTERM after any request is ignored. A second Ctrl-C raises again, for a person in a hurry.
+    Only the first signal raises. Ctrl-C in a terminal reaches the whole process group, and a parent
+    then sends SIGTERM as well, which must not interrupt the clean-up: a SIGTERM after any other
+    signal is ignored. A second Ctrl-C raises again, so a user can skip the clean-up.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -56,12 +56,12 @@ def terminate_as_exception() -> Iterator[None]:
 
 
 @contextmanager
-def requests_held() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM off while the block runs, and deliver the first one after it.
+def signals_deferred() -> Iterator[None]:
+    """Defer SIGINT and SIGTERM while the block runs; deliver the first one after it.
 
-    Handlers are replaced rather than signals masked: a mask holds for one thread, and the kernel
-    would hand the signal to another. If the block raises, the request is dropped, as the
-    exception already ends the work.
+    Handlers are replaced, not masked: a mask applies to one thread, and the kernel would deliver
+    the signal to another. If the block raises, the signal is dropped, as the exception already
+    ends the work.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -81,8 +81,8 @@ def requests_held() -> Iterator[None]:
 
 
 @contextmanager
-def requests_noted() -> Iterator[list[signal.Signals]]:
-    """Collect SIGINT and SIGTERM in the list given, instead of raising, while the block runs.
+def signals_collected() -> Iterator[list[signal.Signals]]:
+    """Collect SIGINT and SIGTERM in the returned list, instead of raising, while the block runs.
 
     A signal the process already ignores stays ignored.
     """

@@ -1,1 +1,1 @@
-"""Settings -> objects -> the loop that yields metrics; imports `learners` and what that imports."""
+"""Settings, construction of a run, training loop, checkpoints; imports all rooms below it."""

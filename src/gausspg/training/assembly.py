@@ -1,4 +1,4 @@
-"""Everything one run consists of, from its configuration, in a process set up for the same bits."""
+"""Build all parts of a run from its configuration, in a process set up to be deterministic."""
 
 import os
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ from gausspg.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Assembled:
-    """The parts of a run that is about to begin."""
+    """The parts of a run that is about to start."""
 
     settings: Settings
     environment: BaseEnvironment
     policy: Policy
     learner: Learner
     streams: Streams
-    loop: Trainer
+    trainer: Trainer
 
 
 def assemble(config: Mapping[str, Any], folder: Path, identity: str) -> Assembled:
-    """Build a run, and fix what of the process decides its bits: threads and algorithms.
+    """Build a run; set the thread count and deterministic algorithms of this process.
 
     Args:
         config: resolved.
-        folder: of the run, in which the trainer writes; need not exist yet.
+        folder: of the run, where the trainer writes; it need not exist yet.
         identity: of the run, see `gausspg.records.identity`.
 
     Raises:
@@ -53,5 +53,5 @@ def assemble(config: Mapping[str, Any], folder: Path, identity: str) -> Assemble
     spec = factory.policy_spec(settings, environment)
     policy = factory.build_policy(spec, streams).to(device)
     learner = factory.build_learner(settings, environment, policy, streams, device)
-    loop = Trainer(settings, environment, policy, spec, learner, streams, folder, identity)
-    return Assembled(settings, environment, policy, learner, streams, loop)
+    trainer = Trainer(settings, environment, policy, spec, learner, streams, folder, identity)
+    return Assembled(settings, environment, policy, learner, streams, trainer)

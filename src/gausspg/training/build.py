@@ -1,4 +1,4 @@
-"""From settings to objects: the one place that turns a `_target_` into an instance.
+"""Build objects from settings: the only place that turns a `_target_` into an instance.
 
 A settings node is a mapping with a `_target_` inside this package and the arguments of that class.
 Values are checked against the class's annotations before anything is built; facts known only at
@@ -26,7 +26,7 @@ def build(node: Mapping[str, Any], name: str, **runtime: Any) -> Any:
     Args:
         node: `_target_` and settings.
         name: of the node, for messages: `learner`.
-        runtime: further arguments; those that the class does not take are left out.
+        runtime: further arguments; those that the class does not accept are ignored.
 
     Raises:
         SettingsError: the target is not of this package, a setting is unknown, missing, of the
@@ -78,7 +78,7 @@ def _signature(target: type) -> tuple[dict[str, Any], list[str]]:
 def _check(value: Any, hint: Any, name: str) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
     try:
-        # true is no number, though Python counts it among them.
+        # Strict for booleans, which Python counts as numbers.
         return adapter.validate_python(value, strict=isinstance(value, bool))
     except ValidationError as error:
         raise SettingsError(describe(error, name)) from error
@@ -86,7 +86,7 @@ def _check(value: Any, hint: Any, name: str) -> Any:
 
 def describe(error: ValidationError, name: str = "") -> str:
     """Say in one line which setting is wrong and what it should be."""
-    # Of the branches of a union, the one that got furthest into the value knows best.
+    # Of the branches of a union, report the one that got furthest into the value.
     first = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))
     # Positions in a list belong to the name; the branches of a union, also in `loc`, do not.
     place = [str(part) for part in first["loc"] if not name or isinstance(part, int)]

@@ -1,4 +1,4 @@
-"""Files a run leaves behind: written whole or not at all, read as data."""
+"""Save and load checkpoints and policies: written atomically, loaded without running code."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,9 @@ from gausspg.policies.base import Policy
 
 
 def save(path: Path, content: dict[str, Any], keep_previous: bool = False) -> None:
-    """Write tensors and plain values; a crash or a full disk leaves the file that was there.
+    """Write tensors and plain values; after a crash or on a full disk the old file is intact.
 
-    With `keep_previous` that file stays as `previous(path)`: at every moment one of them is whole.
+    With `keep_previous` the old file stays as `previous(path)`: one of the two is always complete.
 
     Raises:
         OSError: the file could not be written; the half-written one is removed.
@@ -33,7 +33,7 @@ def save(path: Path, content: dict[str, Any], keep_previous: bool = False) -> No
 
 
 def save_text(path: Path, text: str) -> None:
-    """Write a text file in one step: a reader never sees half of it.
+    """Write a text file atomically: a reader never sees part of it.
 
     Raises:
         OSError: the file could not be written; the half-written one is removed.

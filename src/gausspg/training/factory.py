@@ -1,4 +1,4 @@
-"""From the settings of one run to its objects; what cannot work is refused here, in one line."""
+"""Build the objects of one run from its settings; refuse what cannot work, in one line."""
 
 import inspect
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from gausspg.diagnostics.base import Diagnostics
-from gausspg.diagnostics.none import Nothing
+from gausspg.diagnostics.none import NoDiagnostics
 from gausspg.envs.base import BaseEnvironment
 from gausspg.learners.base import Context, Learner
 from gausspg.policies.actions import BoxActions, from_plain, to_plain
@@ -46,7 +46,7 @@ def build_environment(settings: Settings) -> BaseEnvironment:
 
 
 def policy_spec(settings: Settings, environment: BaseEnvironment) -> dict[str, Any]:
-    """Return, in plain values, everything that is needed to build a run's policy again."""
+    """Return everything needed to rebuild a run's policy, as plain values."""
     return {
         "policy": settings.policy,
         "variance": settings.variance,
@@ -62,18 +62,18 @@ def build_policy(spec: PolicySpec, streams: Streams) -> Policy:
     """Build an untrained policy on the CPU.
 
     Args:
-        spec: as `policy_spec` gives it.
+        spec: returned by `policy_spec`.
         streams: the run's randomness; each part draws from a stream of its own, so that the mean
             starts from the same weights under every variance mode.
 
     Raises:
-        SettingsError: the parts do not go together, or not with the environment's actions.
+        SettingsError: the parts do not fit each other or the environment's actions.
     """
     actions = from_plain(spec["actions"])
     target = find(spec["policy"], "policy")
     word = target.__module__.rpartition(".")[2]
-    serves = getattr(target, "serves", None)
-    if serves is None or not isinstance(actions, serves):
+    actions_type = getattr(target, "actions_type", None)
+    if actions_type is None or not isinstance(actions, actions_type):
         other = "gaussian" if isinstance(actions, BoxActions) else "categorical"
         raise SettingsError(
             f"policy={word} does not serve the {actions} of env.id={spec['env_id']}: "
@@ -113,10 +113,12 @@ def build_learner(
     """Build the learner of a run, with its estimator, around `policy`.
 
     Raises:
-        SettingsError: a setting is wrong, or estimator and learner do not go together.
+        SettingsError: a setting is wrong, or estimator and learner do not fit.
     """
     diagnostics: Diagnostics = (
-        Nothing() if settings.diagnostics is None else build(settings.diagnostics, "diagnostics")
+        NoDiagnostics()
+        if settings.diagnostics is None
+        else build(settings.diagnostics, "diagnostics")
     )
     context = Context(
         policy, partial(build, settings.estimator, "estimator"), diagnostics,

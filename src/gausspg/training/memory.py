@@ -1,39 +1,23 @@
-"""How this process keeps the memory it has used."""
+"""Memory settings of this process: the C library's allocator, and garbage collection."""
 
 import ctypes
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 # Names of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# Larger blocks than the first, the largest that every glibc accepts, go back as before.
+# _LARGEST_KEPT is the largest threshold that every glibc accepts; larger blocks are returned.
 _LARGEST_KEPT, _NEVER = 1 << 25, 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Let freed blocks of up to 32 MiB be used again instead of given back to the kernel.
+    """Make the C library reuse freed blocks of up to 32 MiB instead of returning them.
 
-    By default glibc gives back every block of 128 KiB or more, which is an activation of 256 rows
-    and 128 units, and fetching a fresh one page by page takes longer than the operation that fills
-    it: an update took a third to a half longer. Where the C library is another one, nothing is
-    done.
+    By default glibc returns every block of 128 KiB or more, the size of an activation of 256 rows
+    and 128 units. Mapping a new block page by page takes longer than the operation that fills it:
+    without this setting an update takes a third to a half longer. With another C library, nothing
+    is done.
     """
     with suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
         mallopt(_M_TRIM_THRESHOLD, _NEVER)
-
-
-@contextmanager
-def nothing_collected() -> Iterator[None]:
-    """Leave garbage alone meanwhile.
-
-    What is imported is never garbage; to search it again and again is a fifth of the time that
-    importing takes.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -1,7 +1,7 @@
 """The settings of one run, typed and range-checked.
 
 The axes (`env`, `variance`, ...) are nodes whose `_target_` knows its own settings; those are
-checked when `gausspg.training.build` builds them. What belongs to no axis is checked here.
+checked when `gausspg.training.build` builds them. All other settings are checked here.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ Node = dict[str, Any]
 
 
 class Strict(BaseModel):
-    """Settings that know no unknown key, no infinite number and no true among the numbers."""
+    """Settings that refuse unknown keys, infinite numbers, and booleans in place of numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _true_is_no_number(cls, value: object) -> object:
-        # None of these settings is a switch, and Python counts true among the numbers.
+    def _reject_booleans(cls, value: object) -> object:
+        # No setting here is a boolean, and Python counts True as a number.
         if isinstance(value, bool):
             raise ValueError("true and false are no values here")
         return value
@@ -48,7 +48,7 @@ class TrackingSettings(Strict):
 
     uri: str | None
     experiment: Annotated[str, Field(min_length=1)]
-    folder: str | None = None  # Runs recorded before it was a setting lack it.
+    folder: str | None = None  # Runs of older versions lack it.
 
 
 class VideoSettings(Strict):
@@ -59,7 +59,7 @@ class VideoSettings(Strict):
 
 
 class Settings(Strict):
-    """Everything that is set for one run; one attribute per key of `conf/config.yaml`."""
+    """All settings of one run; one attribute per key of `conf/config.yaml`."""
 
     seed: Natural
     steps: Count
@@ -105,10 +105,10 @@ def validated(kind: type[Kind], config: Mapping[str, Any]) -> Kind:
 
 
 def refuse_missing(node: Mapping[str, Any], prefix: str = "") -> None:
-    """Refuse what nobody gave a value, `???`.
+    """Refuse settings without a value, `???`.
 
     Raises:
-        SettingsError: the first of them.
+        SettingsError: names the first of them.
     """
     for key, value in node.items():
         if isinstance(value, Mapping):

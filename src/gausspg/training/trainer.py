@@ -1,8 +1,8 @@
-"""The loop: iterations of a learner, evaluations, checkpoints.
+"""The training loop: iterations of a learner, evaluations, checkpoints.
 
-A run is cut into segments at its checkpoints. Each segment begins with new environments, seeded by
-(seed, segment), in every run alike: so what follows a checkpoint does not depend on anything that a
-checkpoint cannot hold. The checkpoint interval is thereby part of what identifies a run.
+Checkpoints divide a run into segments. Every run starts each segment with new environments, seeded
+by (seed, segment), so what follows a checkpoint depends on nothing that a checkpoint cannot hold.
+The checkpoint interval is therefore part of a run's identity.
 """
 
 import copy
@@ -39,7 +39,7 @@ class Trainer:
         environment: to train and to evaluate in.
         policy: trained in place.
         spec: saved with the policy, see `gausspg.training.factory.policy_spec`.
-        learner: does the learning.
+        learner: updates the policy.
         streams: the run's randomness.
         folder: of the run; receives `checkpoint.pt` (and the one before it), `best.pt`,
             `final.pt` and `episodes.csv`, the episodes of the evaluation at the end.
@@ -70,19 +70,18 @@ class Trainer:
         self._resumed = False
 
     def resume(self, any_source: bool = False) -> str | None:
-        """Take up the state of the latest checkpoint in the folder; `run` then goes on from there.
+        """Load the latest checkpoint in the folder; `run` then continues from it.
 
-        `points` is the number of pairs that `run` had yielded by then.
+        `points` is then the number of pairs that `run` had yielded before the checkpoint.
 
         Args:
-            any_source: also one of another identity: what is loaded is looked at and not
-                trained on.
+            any_source: accept a checkpoint of another identity, to inspect it without training.
 
         Returns:
-            Why it is not the latest checkpoint, or None.
+            Why an older checkpoint was loaded than the latest, or None.
 
         Raises:
-            ValueError: there is no whole checkpoint, or it is one of another configuration.
+            ValueError: there is no complete checkpoint, or it has another identity.
         """
         state, problem = checkpoints.load_latest(self._folder / CHECKPOINT)
         if state.get("identity") != self._identity and not any_source:
@@ -102,8 +101,8 @@ class Trainer:
     def run(self) -> Iterator[tuple[int, Metrics]]:
         """Train to the end of the budget, yielding (step, metrics) after every iteration.
 
-        The last pair holds the evaluation at the end. After `resume`, only what comes after the
-        checkpoint.
+        The last pair holds the final evaluation. After `resume`, only pairs after the checkpoint
+        are yielded.
 
         Raises:
             NonFiniteError: an observation, reward or gradient is not finite; the message names the
@@ -131,16 +130,16 @@ class Trainer:
             self._save_checkpoint()
         self._save_policy(FINAL)
         metrics = self._evaluate_at_the_end()
-        # Of this process: a run that was continued counts from there.
+        # Times of this process: a resumed run counts from the checkpoint.
         metrics["time/wall_seconds"] = time.perf_counter() - wall
         metrics["time/cpu_seconds"] = time.process_time() - processor
         yield self.step, metrics
 
     def _evaluate_at_the_end(self) -> Metrics:
-        """Evaluate the final policy, and the best one by the evaluations so far.
+        """Evaluate the final policy, and the best one according to the evaluations so far.
 
-        On episodes that no choice was made on: the best of several looks better than it is on
-        those by which it was chosen.
+        Both on new episodes: on those by which it was selected, the best one's return is biased
+        upwards.
         """
         best_before = self._best
         metrics = self._evaluate_and_keep_best()
@@ -168,10 +167,11 @@ class Trainer:
         return metrics
 
     def _evaluate(self, policy: Policy, episodes: int, stream: str) -> dict[str, Evaluation]:
-        """Evaluate without and with noise, on episodes that the run's seed alone decides.
+        """Evaluate without and with noise, on episodes that depend on the run's seed alone.
 
-        Cells of a sweep share them seed by seed, so pairs cancel; another training seed sees other
-        episodes, so an interval over seeds holds the spread of where an episode starts.
+        Cells of a sweep with the same seed share the episodes, which makes paired differences
+        smaller. Other seeds have other episodes, so intervals over seeds include the variance of
+        the initial states.
         """
         seed = self._streams.integer(stream)
         return {
@@ -233,7 +233,7 @@ class Trainer:
 
 
 def _episodes(evaluated: dict[str, dict[str, Evaluation]]) -> str:
-    """Return the evaluation at the end as a table, one line per episode."""
+    """Return the final evaluation as CSV, one line per episode."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("policy", "noise", "episode", "return", "length"))
@@ -250,7 +250,7 @@ def _crosses(step: int, taken: int, interval: int) -> bool:
 
 
 def _summarise(iteration: Iteration) -> Metrics:
-    """Mean return and length of the episodes that ended, if any did."""
+    """Return mean return and length of the episodes that ended, if any did."""
     if not iteration.episodes:
         return {}
     return {

@@ -1,1 +1,1 @@
-"""Estimators of the laboratory alone: classical ones that no learner has, and wrong ones."""
+"""Estimators used in the laboratory alone: classical ones without a learner, and wrong ones."""

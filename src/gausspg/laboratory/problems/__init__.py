@@ -1,1 +1,1 @@
-"""What is climbed in the laboratory; `base` says what a problem is."""
+"""Objectives whose gradients the laboratory estimates; `base` defines a problem."""

@@ -1,1 +1,1 @@
-"""How u becomes an action, and the density that declares; imports `policies.normal`."""
+"""Squashes: the map from u to the action, and its density; imports `policies.normal`."""

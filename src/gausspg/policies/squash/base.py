@@ -1,4 +1,4 @@
-"""What every squash shares: how the latent u becomes the action, and the density that declares.
+"""The base of all squashes: the map from the latent u to the action, and its declared density.
 
 u is in half-ranges of the action, for every squash: on a dimension with two finite bounds the
 action is a = centre + half_range g(u), on one without bounds a = u. A squash is the elementwise map
@@ -44,7 +44,7 @@ class Squash(ActionBox, ABC):
     def __init__(self, *, low: Tensor, high: Tensor) -> None:
         super().__init__(low, high)
         if self.bounds_actions:
-            self._refuse_what_it_cannot_bound(low, high)
+            self._refuse_missing_bounds(low, high)
 
     @abstractmethod
     def bounded_part(self, u: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class Squash(ActionBox, ABC):
         """Share of the action's entries beyond 0.99 of the way to a bound, a scalar."""
         return ((self.scaled(u).abs() > 0.99) & self.bounded).float().mean()
 
-    def _refuse_what_it_cannot_bound(self, low: Tensor, high: Tensor) -> None:
+    def _refuse_missing_bounds(self, low: Tensor, high: Tensor) -> None:
         word = type(self).__module__.rpartition(".")[2]
         one_sided = torch.isfinite(low) != torch.isfinite(high)
         if one_sided.any():

@@ -1,1 +1,1 @@
-"""Which Gaussian over u: one file per word of `variance`; imports `policies.normal` and `nets`."""
+"""Variance modes: the Gaussian of u, one file per word; imports `policies.normal` and `nets`."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from gausspg.sweeps.jobs.child import Job, Report, Started, one_line
 from gausspg.sweeps.jobs.pool import Event, Pool, Result, Status, context
-from gausspg.tracking.termination import requests_noted
+from gausspg.tracking.termination import signals_collected
 
 __all__ = [
     "Event",
@@ -90,7 +90,7 @@ def run_jobs(
     if workers < 1:
         raise ValueError(f"workers={workers} would never start a job; give at least 1")
     pool = Pool(context(preload), target, on_event, [Result(job) for job in jobs], payload)
-    with requests_noted() as requests:
+    with signals_collected() as requests:
         try:
             while (pool.waiting or pool.active) and not requests:
                 pool.fill(workers)

@@ -3,7 +3,6 @@
 Apart from the parent's half, `pool`: the two talk only through the messages defined here.
 """
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from gausspg.tracking.termination import Terminated, requests_held, terminate_as_exception
+from gausspg.tracking.termination import Terminated, signals_deferred, terminate_as_exception
 
 Report = Callable[[Any], None]
 """What a job calls with a picklable object to tell the parent of its progress."""
@@ -68,10 +67,6 @@ def main(
     `environment` is the parent's at this moment: a fork server's children would otherwise see the
     one of the day it was started.
     """
-    # What the fork server imported is never garbage. Left in the collector's care, the first full
-    # collection would touch, and so copy, every page of it (0.6 s with mlflow and torch).
-    gc.freeze()
-    gc.enable()
     os.environ.clear()
     os.environ.update(environment)
     threading.Thread(target=_follow_parent, name="parent-watch", daemon=True).start()
@@ -110,7 +105,7 @@ def _exit_line(code: object) -> str:
 def _send(pipe: Connection, message: object) -> None:
     # A signal in the middle of a message would leave half of it in the pipe. A parent that is gone
     # is no error here: `_follow_parent` ends this process.
-    with requests_held(), suppress(BrokenPipeError, ConnectionResetError):
+    with signals_deferred(), suppress(BrokenPipeError, ConnectionResetError):
         pipe.send(message)
 
 

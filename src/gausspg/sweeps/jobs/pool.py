@@ -1,4 +1,4 @@
-"""The parent's half of `gausspg.sweeps.jobs`: the child processes at work, and what they said."""
+"""The parent's half of `gausspg.sweeps.jobs`: the running child processes and their messages."""
 
 import multiprocessing
 import os
@@ -203,7 +203,7 @@ def context(preload: Sequence[str]) -> BaseContext:
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver, resource_tracker
 
-    # A worker of joblib has a start method that its children would be told of and do not know.
+    # A worker of joblib has a start method of its own, which its children would try to use as well.
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("forkserver", force=True)
     context = multiprocessing.get_context("forkserver")

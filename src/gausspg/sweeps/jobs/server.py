@@ -1,12 +1,7 @@
 """What the fork server imports first, and no other process."""
 
 import atexit
-import gc
 import os
-
-# What the server imports is never garbage; to search it again and again is a third of the time that
-# importing takes. `child.main` turns the collector on again.
-gc.disable()
 
 # The server has nothing to write. Taking down all that it has imported would keep it for seconds
 # after its parent, with the parent's output open: whoever reads that from a pipe would wait for it.

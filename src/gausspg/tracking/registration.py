@@ -1,34 +1,34 @@
-"""Bringing into a store a run that its folder knows and the store does not.
+"""Create in the store a run that exists only as a folder.
 
-It began while the server was away, or comes from somebody else's store. Until it arrives it has an
-id of its own; then its `status.json` holds the store's, and the former as `begun_as`, which is also
-a tag, so that both ids find it.
+Such a run started while the server was unreachable, or was imported from another store. Until it is
+registered it has a provisional id. Afterwards its `status.json` holds the id of the store, and the
+provisional one as `begun_as`, which is also a tag: either id finds the run.
 """
 
 from pathlib import Path
 
 from gausspg.tracking.client import StoreError
 from gausspg.tracking.folder import read_description, read_status, write_status
-from gausspg.tracking.runs import BEGUN_AS, create_run
+from gausspg.tracking.runs import PROVISIONAL_ID, create_run
 from gausspg.tracking.store import open_store, sqlite_path
 
 
-def arrive(folder: Path, uri: str) -> str:
-    """Return the id in its store of the run in `folder`, which is created if it is not there yet.
+def register_run(folder: Path, uri: str) -> str:
+    """Return the id in the store of the run in `folder`; create the run there if it is missing.
 
-    The store is that of the run; `uri` is its address, with the credentials that it asks for.
+    `uri` is the address of the run's store, with the credentials that it requires.
 
-    To be killed in the middle does no harm: what the store has by then is found by its tag. Only
-    the process that has claimed the folder may call this.
+    An interrupted call can be repeated: a run it had created is found by its tag. Only the process
+    that holds the folder's `Claim` may call this.
 
     Raises:
-        StoreError: the store does not take it, or has not got the sweep it belongs to.
+        StoreError: the store cannot be written, or the sweep of the run is not registered yet.
     """
     status = read_status(folder)
     if not status.get("awaits_store"):
         return str(status["run_id"])
     described = read_description(folder)
-    tags = described["tags"] | {BEGUN_AS: status["run_id"]}
+    tags = described["tags"] | {PROVISIONAL_ID: status["run_id"]}
     parent = _parent(folder, described["parent_run_id"])
     if parent is not None:
         tags["mlflow.parentRunId"] = parent
@@ -40,7 +40,7 @@ def arrive(folder: Path, uri: str) -> str:
 
 
 def _parent(folder: Path, recorded: str | None) -> str | None:
-    """Return the id that the run's sweep has in the store now."""
+    """Return the current id in the store of the run's sweep."""
     status = read_status(folder.parent)
     if recorded is None or recorded not in (status.get("run_id"), status.get("begun_as")):
         return recorded

@@ -1,8 +1,8 @@
-"""Taking in runs that somebody else exported: their folders, as training leaves them, and a store.
+"""Import runs that somebody else exported: write their folders and send them to a store.
 
-A run's folder is made aside and then moved to its place, as that of a run which has ended while its
-store was away; the store then receives it as `sync.py` would send it. So an import that is killed
-goes on when it is repeated, and one that is repeated adds nothing.
+Each run's folder is built in a staging folder and then moved into place, in the state of a run that
+ended while its server was unreachable; it is then sent as `sync.py` does. An interrupted import can
+be repeated, and a repeated one adds nothing.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from gausspg.records import reading, shared
 from gausspg.records.reading import RecordError
 from gausspg.records.shared import SharedError, SharedRun
 from gausspg.tracking import (
-    ServerAwayError,
+    ServerUnreachableError,
     deliver,
     open_store,
     read_status,
@@ -27,53 +27,54 @@ from gausspg.tracking import (
     write_status,
 )
 
-_ASIDE = ".importing"
+_STAGING = ".importing"
 _DESCRIPTION = ("name", "params", "tags", "experiment")
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What an import found and did.
+class ImportResult:
+    """Result of an import.
 
     Attributes:
-        new: folders of runs that were not here before.
-        known: number of runs that were.
+        new: folders of the runs that were added.
+        known: number of runs that had been imported before.
     """
 
     new: Sequence[Path]
     known: int
 
 
-def take_in(
+def import_runs(
     folder: Path, runs: Path, uri: str, tell: Callable[[str], object] = lambda line: None
-) -> Imported:
-    """Add the runs of a shared folder to those in `runs`, and to the store.
+) -> ImportResult:
+    """Add the runs of an exported folder to those in `runs`, and to the store.
 
     Args:
-        folder: that `gausspg.records.exported.export` wrote.
+        folder: written by `gausspg.records.exporting.export_runs`.
         runs: the folder of all runs.
         uri: of the store.
-        tell: receives a line per run that has arrived there.
+        tell: called with one line per run that was sent to the store.
 
     Raises:
-        SharedError: the folder is not whole, or a run's place is taken; nothing was added.
-        StoreError: the store does not take it. If it cannot be opened nothing was added; else
+        SharedError: the folder is incomplete, or another run has the same folder; nothing was
+            added.
+        StoreError: the store cannot be written. If it cannot be opened, nothing was added; else
             repeat the import.
-        OSError: the runs that were added by then are whole; repeat the import.
+        OSError: a file cannot be written. Runs added so far are complete; repeat the import.
     """
     found = shared.read(folder)
     for run in found:
         _check(folder / run.folder)
     runs.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(runs / f"{_ASIDE}.lock", timeout=0):
-            return _take_in(folder, found, runs, uri, tell)
+        with FileLock(runs / f"{_STAGING}.lock", timeout=0):
+            return _import_locked(folder, found, runs, uri, tell)
     except Timeout as error:
         raise SharedError(f"another import into {runs} is at work: wait for its end") from error
 
 
 def _check(folder: Path) -> None:
-    """Refuse what could not be used later, before anything is written."""
+    """Refuse a run that could not be used later, before anything is written."""
     run = shared.run_in(folder)
     shared.to_lines(folder / shared.METRICS)
     if run["status"] == "FINISHED" and run["tags"].get("kind") != "sweep":
@@ -83,38 +84,38 @@ def _check(folder: Path) -> None:
             raise SharedError(str(error)) from error
 
 
-def _take_in(
+def _import_locked(
     folder: Path,
     found: Sequence[SharedRun],
     runs: Path,
     uri: str,
     tell: Callable[[str], object],
-) -> Imported:
-    here = _here(runs)
+) -> ImportResult:
+    here = _folders_by_id(runs)
     known = {run.id: here[run.id] for run in found if run.id in here}
-    new = _places([run for run in found if run.id not in known], known, runs)
+    new = _target_folders([run for run in found if run.id not in known], known, runs)
     for experiment in {shared.run_in(folder / run.folder)["experiment"] for run in found}:
         try:
             open_store(uri, runs, experiment)
-        except ServerAwayError as error:
+        except ServerUnreachableError as error:
             print(f"the tracking server is away, python src/sync.py sends it what is new ({error})")
-    aside = runs / _ASIDE
-    shutil.rmtree(aside, ignore_errors=True)
+    staging = runs / _STAGING
+    shutil.rmtree(staging, ignore_errors=True)
     try:
         for run in found:
             if run.id in new:
-                _build(folder / run.folder, run, aside / run.folder, uri)
-                (aside / run.folder).replace(new[run.id])
+                _build(folder / run.folder, run, staging / run.folder, uri)
+                (staging / run.folder).replace(new[run.id])
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     for path in (known | new).values():
         if read_status(path).get("awaits_store") or read_status(path).get("unsent"):
             tell(f"{path.name}: {deliver(path)}")
-    return Imported(list(new.values()), len(known))
+    return ImportResult(list(new.values()), len(known))
 
 
-def _here(runs: Path) -> dict[str, Path]:
-    """Return the folders of all runs by every id they ever had."""
+def _folders_by_id(runs: Path) -> dict[str, Path]:
+    """Return the folders of all runs, by current and by provisional id."""
     found: dict[str, Path] = {}
     for path in run_folders(runs):
         status = read_status(path)
@@ -122,8 +123,10 @@ def _here(runs: Path) -> dict[str, Path]:
     return found
 
 
-def _places(found: Sequence[SharedRun], known: Mapping[str, Path], runs: Path) -> dict[str, Path]:
-    """Return where each run's folder is to lie; those of a sweep in the sweep's."""
+def _target_folders(
+    found: Sequence[SharedRun], known: Mapping[str, Path], runs: Path
+) -> dict[str, Path]:
+    """Return the folder of each new run by id; runs of a sweep lie in the sweep's folder."""
     places: dict[str, Path] = {}
     for run in found:
         above = runs if run.parent is None else {**known, **places}[run.parent]
@@ -134,7 +137,7 @@ def _places(found: Sequence[SharedRun], known: Mapping[str, Path], runs: Path) -
 
 
 def _build(source: Path, run: SharedRun, target: Path, uri: str) -> None:
-    """Make a run's folder as its training left it, but for checkpoints and the animation."""
+    """Write a run's folder as training leaves it, without checkpoints and animation."""
     target.mkdir(parents=True)
     sent = [name for name in shared.ARTIFACTS if name in run.files]
     for name in (*sent, *({shared.TABLE} & set(run.files))):
@@ -151,7 +154,7 @@ def _build(source: Path, run: SharedRun, target: Path, uri: str) -> None:
         run_id=run.id, store=without_credentials(uri), pid=None, host=None,
         started=recorded["started"], ended=recorded.get("ended"), unsent_from_byte=0,
         unsent=[*labels, "status"], awaits_store=True,
-        # Only a finished run is there to be found again: to go on, others lack their checkpoint.
+        # Others lack their checkpoint and cannot be resumed, so they must not match by identity.
         identity=_identity(source) if is_whole else None,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Writing runs into a folder for somebody else, from their own folders."""
+"""Export runs from their folders into a new folder, for somebody else."""
 
 import json
 import shutil
@@ -14,10 +14,10 @@ from gausspg.records.shared import SharedError, SharedRun
 from gausspg.tracking import (
     VANISHED,
     StoreError,
-    described,
     is_running,
     read_description,
     read_status,
+    run_descriptions,
     run_folders,
     with_credentials,
 )
@@ -25,18 +25,18 @@ from gausspg.tracking import (
 Described = Mapping[Path, Mapping[str, Any]]
 
 
-def export(runs: Path, what: str, out: Path) -> list[SharedRun]:
-    """Write the runs of a sweep, or one run, into a new folder; all of it or nothing.
+def export_runs(runs: Path, what: str, out: Path) -> list[SharedRun]:
+    """Write the runs of a sweep, or one run, into a new folder: completely or not at all.
 
     Args:
         runs: the folder of all runs.
-        what: name of a sweep, in all its parts if it was started more than once; the id of one
-            part; or the id of a run.
-        out: the folder to write, which must not hold anything.
+        what: the name of a sweep, including all parts if it was started more than once; the id of
+            one part; or the id of a run.
+        out: the folder to write; it must be empty or missing.
 
     Raises:
-        SharedError: there is nothing of the kind, a run is at work or its record not whole, or the
-            folder cannot be written.
+        SharedError: no run matches, a run is still running or its record incomplete, or the folder
+            cannot be written.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise SharedError(f"{out} holds something already: name a new folder")
@@ -58,7 +58,7 @@ def export(runs: Path, what: str, out: Path) -> list[SharedRun]:
 
 
 def _all(runs: Path) -> dict[Path, Mapping[str, Any]]:
-    """Return what is said of every run that is kept, by its folder."""
+    """Return the description of every recorded run, by folder."""
     found: dict[Path, Mapping[str, Any]] = {}
     older: dict[str, dict[str, Path]] = {}
     for folder in run_folders(runs):
@@ -66,10 +66,10 @@ def _all(runs: Path) -> dict[Path, Mapping[str, Any]]:
         found[folder] = read_description(folder)
         if not found[folder] and status.get("run_id"):
             older.setdefault(with_credentials(status["store"]), {})[status["run_id"]] = folder
-    # Of runs recorded before their folders said it, the store knows.
+    # Runs of older versions have their description in the store only.
     for uri, folders in older.items():
         try:
-            for run_id, description in described(uri, folders).items():
+            for run_id, description in run_descriptions(uri, folders).items():
                 found[folders[run_id]] = description
         except StoreError as error:
             print(f"warning: {len(folders)} runs are left out: {error}")
@@ -121,7 +121,7 @@ def _write(
     for name in (*shared.ARTIFACTS, shared.TABLE):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
-    _leave_out_the_store(target / shared.CONFIG)
+    _remove_store_uri(target / shared.CONFIG)
     _write_metrics(folder, target)
     params = {k: None if k == "tracking.uri" else v for k, v in description["params"].items()}
     ended = {name: status.get(name) for name in ("status", "error", "started", "ended")}
@@ -133,8 +133,8 @@ def _write(
     return SharedRun(status["run_id"], folder.name, parent, shared.hashes(target))
 
 
-def _leave_out_the_store(config: Path) -> None:
-    """Where runs are recorded is nobody's business, and no part of a run's identity."""
+def _remove_store_uri(config: Path) -> None:
+    """Remove the address of the store: it is private, and not part of a run's identity."""
     if not config.is_file():
         return
     content = yaml.safe_load(config.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""What is known of the runs that go on, and how it is put into words."""
+"""The state of the runs of a sweep, and the texts by which it is shown."""
 
 import time
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ class Progress:
         return max(self.total - self.step, 0) / self.steps_per_second
 
 
-class Board:
-    """Who is active and how the others ended; both displays draw from it."""
+class ProgressState:
+    """Progress of the active runs and results of the ended ones; both displays draw from it."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.names = {job.index: " ".join(job.name.split()) for job in jobs}

@@ -11,9 +11,7 @@ from gausspg.tracking import (
     Store,
     StoreError,
     SweepRecorder,
-    arrival,
     artifact_file,
-    away,
     current_id,
     deliver,
     find_runs,
@@ -22,9 +20,11 @@ from gausspg.tracking import (
     metric_history,
     mirror,
     read_status,
+    registration,
     set_status,
     sweep_tags,
     undelivered,
+    unreachable_store,
     write_status,
 )
 from gausspg.tracking.client import connect
@@ -34,7 +34,7 @@ from gausspg.tracking.client import connect
 def runs(store: Store, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sweep `late` of two jobs, recorded without its server, which then has an address again."""
     monkeypatch.setattr(mirror, "_CLOSING_PAUSE_SECONDS", 0.02)
-    server, runs = away("http://127.0.0.1:9", "tests"), tmp_path / "runs"
+    server, runs = unreachable_store("http://127.0.0.1:9", "tests"), tmp_path / "runs"
     parent = SweepRecorder(server, runs / "late", "late", "9", {"runs": 2})
     parent._drain_seconds = 0.1
     with parent:
@@ -97,7 +97,7 @@ def test_killed_after_it_was_created_it_is_taken_up(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(arrival, "write_status", dies)
+        patch.setattr(registration, "write_status", dies)
         with pytest.raises(KeyboardInterrupt):
             deliver(folder)
     assert len(recorded(store)) == before + 1
