@@ -34,7 +34,10 @@ Process = subprocess.Popen[bytes] | warm.Process
 
 
 class Trouble(Clockwork):
-    """Clockwork that fails, waits or vanishes from the 41st step of its process on."""
+    """Clockwork that fails, waits or vanishes from the 41st step of its process on.
+
+    The two steps of the trial, before any training, are not counted.
+    """
 
     life = 0
 
@@ -47,7 +50,7 @@ class Trouble(Clockwork):
         observation, *rest = super().step(action)
         if self._how == "wait":
             time.sleep(0.01)
-        if Trouble.life > 40:
+        if Trouble.life > 42:
             if self._how == "raise":
                 raise RuntimeError("the wheels came off")
             if self._how == "exit":

@@ -400,7 +400,7 @@ ENDS = {
     "raise": (
         "FAILED",
         "EnvironmentFailedError: after step 32: cli:Trouble-v0 raised RuntimeError: the wheels "
-        "came off in step 4 of an episode; the run stops, the state of step 32 is kept in "
+        "came off in step 3 of an episode; the run stops, the state of step 32 is kept in "
         "checkpoint.pt",
     ),
     "exit": ("FAILED", "exited with status 3 before it returned a result"),

@@ -60,10 +60,10 @@ class GymnasiumBatch(BatchedEnv):
                 self._envs[index] = self._make()
             observation, _ = self._envs[index].reset(seed=seed)
         except Exception as error:
-            raise self._failure(error, "at reset") from error
+            raise self._failure(error) from error
         self._fresh[index] = False
         if type(observation) is not np.ndarray or observation.shape != self._shape:
-            observation = self._declared(observation, "at reset")
+            observation = self._declared(observation)
         self.observations[index] = observation
         self._returns[index] = 0.0
         self._lengths[index] = 0
@@ -74,20 +74,21 @@ class GymnasiumBatch(BatchedEnv):
         native = native_actions(actions, self._envs[0].action_space)
         moved = self._everyone if active is None else active
         rewards = []
+        # What an environment leaves of the processor's caches makes every look-up slow.
+        ndarray, shape, plain = np.ndarray, self._shape, (float, np.floating, int)
         for index in moved:
             try:
                 observation, reward, terminated, truncated, _ = self._envs[index].step(
                     native[index]
                 )
             except Exception as error:
-                raise self._failure(error, self._place(index)) from error
+                raise self._failure(error, index) from error
             # Written as it is, one number would stand in every place of an observation.
-            if type(observation) is not np.ndarray or observation.shape != self._shape:
-                observation = self._declared(observation, self._place(index))
+            if type(observation) is not ndarray or observation.shape != shape:
+                observation = self._declared(observation, index)
             self.observations[index] = observation
-            rewards.append(
-                reward if isinstance(reward, float) else self._number(reward, self._place(index))
-            )
+            is_plain = isinstance(reward, plain)
+            rewards.append(float(reward) if is_plain else self._number(reward, index))
             if terminated or truncated:
                 step.terminated[index] = terminated
                 step.truncated[index] = truncated and not terminated
@@ -98,23 +99,29 @@ class GymnasiumBatch(BatchedEnv):
         self._lengths[rows] += 1
         return [self._end(index, active is None) for index in step.last_observations]
 
-    def _place(self, index: int) -> str:
-        return f"in step {self._lengths[index] + 1} of an episode"
+    def _place(self, index: int | None) -> str:
+        return "at reset" if index is None else f"in step {self._lengths[index] + 1} of an episode"
 
-    def _failure(self, error: Exception, place: str) -> EnvironmentFailedError:
-        return EnvironmentFailedError(f"{self.name} raised {in_one_line(error)} {place}")
+    def _failure(self, error: Exception, index: int | None = None) -> EnvironmentFailedError:
+        return EnvironmentFailedError(
+            f"{self.name} raised {in_one_line(error)} {self._place(index)}"
+        )
 
-    def _declared(self, observation: Any, place: str) -> NDArray[np.generic]:
+    def _declared(self, observation: Any, index: int | None = None) -> NDArray[np.generic]:
         try:
             return observation_as_declared(observation, self._shape[0])
         except ValueError as error:
-            raise EnvironmentFailedError(f"{self.name} gave {error} {place}") from error
+            raise EnvironmentFailedError(
+                f"{self.name} gave {error} {self._place(index)}"
+            ) from error
 
-    def _number(self, reward: Any, place: str) -> float:
+    def _number(self, reward: Any, index: int) -> float:
         try:
             return reward_as_number(reward)
         except ValueError as error:
-            raise EnvironmentFailedError(f"{self.name} gave {error} {place}") from error
+            raise EnvironmentFailedError(
+                f"{self.name} gave {error} {self._place(index)}"
+            ) from error
 
     def _end(self, index: int, begin_anew: bool) -> Episode:
         episode = Episode(index, float(self._returns[index]), int(self._lengths[index]))

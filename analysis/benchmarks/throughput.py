@@ -1,10 +1,10 @@
 """Speed of training, side by side with what bounds it and with Stable-Baselines3.
 
-    python analysis/bench_throughput.py                    on-policy loop of both backends, what
-                                                           they take alone, SB3's PPO
-    python analysis/bench_throughput.py --part replay      soft actor-critic against SB3's SAC
-    python analysis/bench_throughput.py --part recording   what MLflow costs a run
-    python analysis/bench_throughput.py --part sweep       what a further job costs; 8 on all cores
+    python analysis/benchmarks/throughput.py                   on-policy loop of both backends, what
+                                                               they take alone, SB3's PPO
+    python analysis/benchmarks/throughput.py --part replay     soft actor-critic against SB3's SAC
+    python analysis/benchmarks/throughput.py --part recording  what MLflow costs a run
+    python analysis/benchmarks/throughput.py --part sweep      what a further job costs; 8 at a time
 
 The settings of the first are 32 environments, a 64-64 network, 256 steps, 10 epochs of 1024 rows,
 one process and one torch thread; those of the second are in `conf/` and, for SB3, rl-zoo3's. Each
@@ -35,12 +35,15 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import sb3_peer
 from gausspg.envs.batch import BatchedEnv
 from gausspg.learners.base import Iteration
 from gausspg.streams import Streams
 from gausspg.training import factory, settings
-from sb3_peer import Clock, Peer
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import sb3_peer
+from benchmarks.sb3_peer import Clock, Peer
 
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "processor": time.process_time}
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,6 +1,6 @@
 """Mean return of uniformly drawn actions in every environment, with its standard error.
 
-    python analysis/random_returns.py [WORD ...] [--episodes 1000]
+    python analysis/benchmarks/random_returns.py [WORD ...] [--episodes 1000]
 
 These are the `random_return` of `conf/env/*.yaml`: the zero of a normalised score, and the declared
 score of a run that failed. Environments whose actions have no bounds have none.
@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from gausspg.training import factory, settings
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def returns(word: str, episodes: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What `diagnostics=gradients` costs a training at its default interval.
 
-    python analysis/bench_diagnostics.py                              the usual settings
-    python analysis/bench_diagnostics.py --words "env=lqr learner.epochs=1" --turns 8
+    python analysis/benchmarks/diagnostics.py                              the usual settings
+    python analysis/benchmarks/diagnostics.py --words "env=lqr learner.epochs=1" --turns 8
 
 Two trainings of the same words, one with diagnostics and one without, take turns of as many
 iterations as lie between two measurements. They do the same work otherwise, bit for bit, so a
@@ -12,12 +12,17 @@ on a busy machine, and leaves out what a measurement does to the caches.
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from bench_throughput import Training
 from gausspg.diagnostics.gradients import Gradients
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.throughput import Training
 
 USUAL = (
     "learner=replay env=pendulum",

@@ -1,7 +1,7 @@
 """Whether the environments of envpool do what Gymnasium's do.
 
-    python analysis/bench_backends.py                       random actions and none
-    python analysis/bench_backends.py runs/.../final.pt     and trained policies, each in its own
+    python analysis/benchmarks/backends.py                     random actions and none
+    python analysis/benchmarks/backends.py runs/.../final.pt   and trained policies, each in its own
 
 First, from equal states, the largest difference over some steps of the same actions. Then, over
 whole episodes of fixed policies, returns, lengths, the reward of one step drawn from each, the
