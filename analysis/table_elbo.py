@@ -23,7 +23,6 @@ from gausspg.policies.normaliser import Normaliser
 from gausspg.policies.squash.none import Unsquashed
 from gausspg.policies.variance.learned_global import LearnedGlobal
 from gausspg.streams import Streams
-from gausspg.training.memory import keep_freed_memory
 
 STD, ACTIONS = 0.3, {"score_function": 256, "reparameterised": 16}
 
@@ -102,7 +101,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()
     problem = LogisticRegression(0.0)
     best = optimum(problem)
     print(f"optimum {best:.4f} nats")

@@ -59,7 +59,7 @@ def refusal(config: Config) -> str | None:
 
 
 def test_the_axes_are_the_folders() -> None:
-    others = {"sweep", "tuned", "laboratory", "problem"}
+    others = {"sweep", "tuned", "laboratory", "problem", "hydra"}
     assert set(AXES) == {path.name for path in CONF.iterdir() if path.is_dir()} - others
 
 

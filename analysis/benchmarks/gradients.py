@@ -36,7 +36,6 @@ from gausspg.policies.variance.base import Variance
 from gausspg.policies.variance.learned import Learned
 from gausspg.policies.variance.learned_global import LearnedGlobal
 from gausspg.streams import Streams
-from gausspg.training.memory import keep_freed_memory
 
 OBSERVATIONS, ACTIONS, HIDDEN, CHUNK = 24, 4, (64, 64), 4096
 ONE_DIMENSION_CHUNK = 131_072
@@ -164,7 +163,6 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()
     compare_rows(arguments.rows, arguments.turns)
     one_dimension(10 * arguments.rows, arguments.turns)
 

@@ -39,7 +39,6 @@ from gausspg.envs.batch import BatchedEnv
 from gausspg.learners.base import Iteration
 from gausspg.streams import Streams
 from gausspg.training import factory, settings
-from gausspg.training.memory import keep_freed_memory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -47,7 +46,7 @@ from benchmarks import sb3_peer
 from benchmarks.sb3_peer import Clock, Peer
 
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "processor": time.process_time}
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HAS_SB3 = importlib.util.find_spec("stable_baselines3") is not None
 HAS_POOL = importlib.util.find_spec("envpool") is not None
 HINT = "stable-baselines3 is not installed: pip install stable-baselines3 to compare"
@@ -68,7 +67,6 @@ class Training:
     def __init__(self, overrides: list[str], clock: Clock = time.perf_counter) -> None:
         self._clock = clock
         torch.set_num_threads(1)
-        keep_freed_memory()
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             config = OmegaConf.to_container(compose("config", overrides), resolve=True)
         assert isinstance(config, dict)

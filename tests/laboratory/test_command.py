@@ -118,7 +118,10 @@ def test_the_policy_of_a_recorded_run_is_measured(tmp_path):
         done = command(tmp_path, "problem=policy", f"problem.run={run}",
                        "estimator=reparameterised", *usual)  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert "cosine" in done.stdout
+        assert "bias/SE" in done.stdout
+    cosines = find_runs(default_uri(tmp_path / "runs"))["metric.gradient/cosine"].dropna()
+    assert len(cosines) == 2
+    assert (cosines > 0.99).all()
     runs = find_runs(default_uri(tmp_path / "runs"))
     measured = runs[runs["param.problem"] == "policy"]
     # Of two large samples of one and the same gradient.

@@ -18,7 +18,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", ["1-smoke/2-run", "it's a sweep, {0}=$1/run", "back\\slash/run"])
 def test_the_override_leads_back_to_the_folder(name: str) -> None:
-    folder = location.runs() / name
+    folder = location.runs_folder() / name
     (parsed,) = OverridesParser.create().parse_overrides([place.override(folder)])
     assert parsed.key_or_group == "tracking.folder"
     assert place.given_folder({"tracking": {"folder": parsed.value()}}) == folder

@@ -24,7 +24,6 @@ from gausspg.sweeps.progress import summary_table
 from gausspg.tracking import Recorder, Store, StoreError, location, read_status
 from gausspg.tracking.termination import Terminated, terminate_as_exception
 from gausspg.training.build import SettingsError
-from gausspg.training.memory import keep_freed_memory
 
 # Head of a column of the printed table <- metric.
 _SHOWN = {
@@ -127,7 +126,6 @@ MEASURING = Measuring()
 def _run(request: Request, report: Report) -> dict[str, float]:
     settings = check(request.config)
     torch.set_num_threads(settings.threads)
-    keep_freed_memory()
     problem, policy, recipe = assemble(settings)
     config = effective(request.config)
     shown = parameters(config, request.words)

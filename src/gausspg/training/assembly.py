@@ -13,7 +13,6 @@ from gausspg.learners.base import Learner
 from gausspg.policies.base import Policy
 from gausspg.streams import Streams
 from gausspg.training import factory
-from gausspg.training.memory import keep_freed_memory
 from gausspg.training.settings import Settings, check
 from gausspg.training.trainer import Trainer
 
@@ -43,7 +42,6 @@ def assemble(config: Mapping[str, Any], folder: Path, identity: str) -> Assemble
     """
     settings = check(config)
     torch.set_num_threads(settings.threads)
-    keep_freed_memory()
     # Without it cuBLAS refuses to work deterministically; it is read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
