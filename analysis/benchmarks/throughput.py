@@ -46,7 +46,7 @@ from benchmarks import sb3_peer
 from benchmarks.sb3_peer import Clock, Peer
 
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "processor": time.process_time}
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HAS_SB3 = importlib.util.find_spec("stable_baselines3") is not None
 HAS_POOL = importlib.util.find_spec("envpool") is not None
 HINT = "stable-baselines3 is not installed: pip install stable-baselines3 to compare"
