@@ -28,10 +28,15 @@ from gausspg.tracking import default_uri, find_runs, read_metrics, read_status
 JOBS = 8
 LONGEST = 1200.0  # seconds of a sweep; some launchers import everything anew for each job
 ERRORS = {
-    1: ("raise", "FAILED", "RuntimeError: the wheels came off"),
+    1: (
+        "raise", "FAILED",
+        "EnvironmentFailedError: after step 64: launchers:Doomed-v0 raised RuntimeError: the "
+        "wheels came off in step 5 of an episode; the run stops, the state of step 0 is kept in "
+        "checkpoint.pt",
+    ),
     3: ("exit", "FAILED", "exited with status 3 before it returned a result"),
     5: ("kill", "KILLED", "killed by signal 9 (SIGKILL; out of memory?)"),
-}
+}  # fmt: skip
 WORDS = (
     "-m", *SMALL, "learner.rollout_steps=4", "steps=160", "checkpoint_interval=80",
     "evaluation.interval=160", "evaluation.episodes=1", "evaluation.final_episodes=1",

@@ -25,7 +25,7 @@ from gausspg.tracking import (
     run_folders,
 )
 from interruption import KINDS, Root
-from load import load
+from reading.sweep import load
 
 pytestmark = WARNINGS
 

@@ -16,7 +16,8 @@ from cli import ROOT, Composed, composed_here, measurements_here
 from gausspg.laboratory.settings import assemble, check
 from gausspg.sweeps.worker import refuse_what_cannot_work
 
-FILES = sorted((ROOT / "sweeps").glob("*.yaml"))
+STUDY = [path for path in (ROOT / "sweeps" / "study").glob("*.yaml") if path.stem != "study"]
+FILES = sorted([*(ROOT / "sweeps").glob("*.yaml"), *STUDY])
 OF_GRADIENTS = sorted((ROOT / "sweeps" / "gradients").glob("*.yaml"))
 WORDS = {"problem", "policy", "variance", "squash", "estimator"}
 
@@ -29,9 +30,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAUSSPG_ROOT", str(tmp_path))
 
 
+def word(path: Path) -> str:
+    """Return what `+sweep=` is followed by."""
+    return path.relative_to(ROOT / "sweeps").with_suffix("").as_posix()
+
+
 @cache
 def jobs_of(path: Path) -> Composed:
-    return composed_here(f"+sweep={path.stem}")
+    return composed_here(f"+sweep={word(path)}")
 
 
 def cell(config: dict[str, Any]) -> str:
@@ -78,7 +84,7 @@ def test_all_its_jobs_are_different_and_could_be_trained(path: Path) -> None:
     params = yaml.safe_load(path.read_text())["hydra"]["sweeper"]["params"]
     assert len(jobs) > 1
     assert len({repr(config) for config, _ in jobs}) == len(jobs)
-    assert {words["sweep"] for _, words in jobs} == {path.stem}
+    assert {words["sweep"] for _, words in jobs} == {word(path)}
     assert len({config["seed"] for config, _ in jobs}) > 1 or "seed" not in params
     for config in {cell(config): config for config, _ in jobs}.values():
         refuse_what_cannot_work(config)
@@ -93,7 +99,7 @@ def test_all_its_jobs_are_different_and_could_be_trained(path: Path) -> None:
 @by_file
 def test_one_seed_on_the_command_line_leaves_one_job_per_cell(path: Path) -> None:
     cells = {cell(config) for config, _ in jobs_of(path)}
-    narrowed = [config for config, _ in composed_here(f"+sweep={path.stem}", "seed=7")]
+    narrowed = [config for config, _ in composed_here(f"+sweep={word(path)}", "seed=7")]
     assert [config["seed"] for config in narrowed] == [7] * len(cells)
     assert {cell(config) for config in narrowed} == cells
 
