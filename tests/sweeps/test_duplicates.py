@@ -18,6 +18,11 @@ def job(squash: str, seed: int = 0, learner: str = "on_policy", clips: bool | No
     return {"seed": seed, "env": env, "squash": {"_target_": squash}}, words
 
 
+def with_q(squash: str, **nodes: dict[str, str]) -> Job:
+    config, words = job(squash)
+    return config | nodes, words
+
+
 def labels(jobs: list[Job]) -> list[dict[str, object]]:
     return [{"squash": words["squash"], "seed": config["seed"]} for config, words in jobs]
 
@@ -38,18 +43,37 @@ def test_both_names_of_one_run_are_told() -> None:
         [job("none", learner="replay"), job("clip", learner="replay")],
         [job("none", clips=False), job("clip", clips=False)],
         [job("none", clips=None), job("clip", clips=None)],
+        [with_q(squash, learner={"critic": "action_value"}) for squash in ("none", "clip")],
+        [with_q(squash, estimator={"weight": "action_value"}) for squash in ("none", "clip")],
+        [with_q(squash, estimator={"through": "action_value"}) for squash in ("none", "clip")],
     ],
-    ids=["other squash", "other seed", "replay", "not clipped", "unknown"],
+    ids=[
+        "other squash",
+        "other seed",
+        "replay",
+        "not clipped",
+        "unknown",
+        "critic",
+        "weight",
+        "through",
+    ],
 )
 def test_different_runs_are_not(jobs: list[Job]) -> None:
     assert warning(jobs, labels(jobs)) is None
 
 
+def trained(squash: str, *words: str) -> torch.Tensor:
+    run = run_of("env=pendulum", f"squash={squash}", "learner.rollout_steps=8", *SMALL, *words)
+    run.iterate(2)
+    return torch.cat([one.flatten() for one in run.policy.parameters()])
+
+
 def test_they_are_the_same_to_the_bit_and_tanh_is_not() -> None:
-    weights = {}
-    for squash in ("none", "clip", "tanh"):
-        run = run_of("env=pendulum", f"squash={squash}", "learner.rollout_steps=8", *SMALL)
-        run.iterate(2)
-        weights[squash] = torch.cat([one.flatten() for one in run.policy.parameters()])
+    weights = {squash: trained(squash) for squash in ("none", "clip", "tanh")}
     assert torch.equal(weights["none"], weights["clip"])
     assert not torch.equal(weights["none"], weights["tanh"])
+
+
+def test_with_a_critic_of_actions_they_differ() -> None:
+    with_critic = ("learner.critic=action_value", "variance.initial_std=1.5")
+    assert not torch.equal(trained("none", *with_critic), trained("clip", *with_critic))

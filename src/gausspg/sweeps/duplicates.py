@@ -1,6 +1,7 @@
 """Cells of a sweep that are one run under two names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gausspg.records.parameters import Composed
 
@@ -12,7 +13,8 @@ def warning(composed: Sequence[Composed], labels: Sequence[dict[str, object]]) -
     """Say in one line which jobs repeat others to the bit, None if no job does.
 
     Where an environment clips its actions itself, `squash=none` and `squash=clip` are the same run
-    with `learner=on_policy`. A critic of actions, as `learner=replay` has, sees them before.
+    with `learner=on_policy` and no critic of actions. Such a critic, as `learner=replay` has it,
+    sees actions before the environment clips them.
 
     Args:
         composed: configuration and words of each job.
@@ -24,7 +26,7 @@ def warning(composed: Sequence[Composed], labels: Sequence[dict[str, object]]) -
         squash = words.get("squash")
         if squash not in _ALIKE or words.get("learner") != "on_policy":
             continue
-        if not config["env"].get("clips_actions"):
+        if not config["env"].get("clips_actions") or _has_critic_of_actions(config):
             continue
         rest = {key: value for key, value in config.items() if key != "squash"}
         cells.setdefault(repr(rest), {})[squash] = label
@@ -42,3 +44,10 @@ def warning(composed: Sequence[Composed], labels: Sequence[dict[str, object]]) -
         f"{', '.join(sorted(environments))} clips actions itself, so squash=none and squash=clip "
         f"are the same with learner=on_policy{f' ({which})' if which else ''}; leave one out"
     )
+
+
+def _has_critic_of_actions(config: Mapping[str, Any]) -> bool:
+    """Tell whether a run fits Q: it is asked for, or what the estimator needs."""
+    learner, estimator = config.get("learner", {}), config.get("estimator", {})
+    asked = (learner.get("critic"), estimator.get("weight"), estimator.get("through"))
+    return "action_value" in asked

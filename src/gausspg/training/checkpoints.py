@@ -1,6 +1,8 @@
 """Save and load checkpoints and policies: written atomically, loaded without running code."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +19,13 @@ def save(path: Path, content: dict[str, Any], keep_previous: bool = False) -> No
     Raises:
         OSError: the file could not be written; the half-written one is removed.
     """
-    temporary = path.with_suffix(path.suffix + ".partial")
-    try:
+    with _complete(path) as temporary:
         with temporary.open("wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         if keep_previous and path.exists():
             path.replace(previous(path))
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        # torch reports a failed write of its archive as a RuntimeError.
-        raise OSError(f"{path} could not be written: {error}; free some space") from error
 
 
 def save_text(path: Path, text: str) -> None:
@@ -38,12 +34,20 @@ def save_text(path: Path, text: str) -> None:
     Raises:
         OSError: the file could not be written; the half-written one is removed.
     """
+    with _complete(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+@contextmanager
+def _complete(path: Path) -> Iterator[Path]:
+    """Give the block another file to write, which takes the place of `path` when it is complete."""
     temporary = path.with_suffix(path.suffix + ".partial")
     try:
-        temporary.write_text(text, "utf-8")
+        yield temporary
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
+        # torch reports a failed write of its archive as a RuntimeError.
         raise OSError(f"{path} could not be written: {error}; free some space") from error
 
 
