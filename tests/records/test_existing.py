@@ -4,6 +4,8 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -269,3 +271,30 @@ def test_a_changed_line_of_source_counts(tmp_path: Path) -> None:
     assert (
         len({hashed("a.py", "x = 1\n"), hashed("a.py", "x = 2\n"), hashed("b.py", "x = 1\n")}) == 3
     )
+
+
+def test_what_only_shows_and_records_runs_does_not_count_and_is_not_trained_with(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "learners").mkdir()
+    (tmp_path / "learners" / "a.py").write_text("x = 1\n")
+    before = identity.source_hash(tmp_path)
+    identity.source_hash.cache_clear()
+    (tmp_path / "tracking").mkdir()
+    (tmp_path / "tracking" / "a.py").write_text("x = 1\n")
+    assert identity.source_hash(tmp_path) == before
+    identity.source_hash.cache_clear()
+    (tmp_path / "learners" / "b.py").write_text("x = 1\n")
+    assert identity.source_hash(tmp_path) != before
+
+    # Whatever training needs is counted: a fresh interpreter that assembles runs imports no other.
+    script = (
+        "import sys, gausspg.training.assembly, gausspg.training.trainer\n"
+        "print(*(name for name in sys.modules if name.startswith('gausspg.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    rooms = {name.split(".")[1] for name in done.stdout.split()}
+    assert {"training", "learners", "policies", "estimators", "envs"} <= rooms
+    assert not rooms & {"records", "sweeps", "tracking"}

@@ -1,4 +1,4 @@
-"""The identity of a run: hashes of its configuration, of this package, and of its environment.
+"""The identity of a run: hashes of its configuration, its source, and its environment.
 
 Two runs of the same identity give the same metrics and parameters, bit for bit. So a finished run
 need not be repeated, an interrupted one can be resumed, and a recorded one can be reproduced.
@@ -20,6 +20,9 @@ PACKAGE = Path(__file__).parents[1]
 
 # Settings that do not change what is computed: recording, display, number of parallel jobs.
 _NOT_COUNTED = ("existing", "jobs", "sweep_name", "tracking", "video")
+# Rooms of the package that start, show and record runs. Training imports none of them, so a change
+# there changes no number, and what is recorded already stays the same run.
+_NOT_COMPUTING = ("records", "sweeps", "tracking")
 _DISTRIBUTIONS = ("torch", "numpy", "gymnasium", "box2d", "box2d-py", "mujoco")
 
 
@@ -29,7 +32,7 @@ class Identity:
 
     Attributes:
         config: of the resolved configuration, without settings that do not change the results.
-        source: of the package's files.
+        source: of the package's files that compute results.
         environment: of what `environment` returns.
     """
 
@@ -70,11 +73,16 @@ def relevant_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def source_hash(package: Path = PACKAGE) -> str:
-    """Return the hash of the package's source, names and contents."""
+    """Return the hash of the source that computes results, names and contents.
+
+    That is all of the package but the rooms that start, show and record runs.
+    """
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
-        content = path.read_bytes()
-        found.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
+        name = path.relative_to(package)
+        if name.parts[0] not in _NOT_COMPUTING:
+            content = path.read_bytes()
+            found.update(f"{name.as_posix()} {len(content)}\n".encode() + content)
     return found.hexdigest()[:16]
 
 
