@@ -99,6 +99,8 @@ def test_all_its_jobs_are_different_and_could_be_trained(path: Path) -> None:
     assert sum(steps) == sum(config["steps"] for config, _ in jobs)
     if any(words["env"] in MUJOCO for _, words in jobs):
         pytest.importorskip("mujoco")
+    if any(config["env"].get("backend") == "envpool" for config, _ in jobs):
+        pytest.importorskip("envpool")
     for config in {cell(config): config for config, _ in jobs}.values():
         refuse_what_cannot_work(config)
 
