@@ -1,6 +1,6 @@
 """The same numbers by other roads: plain networks, and what an estimator was handed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +17,19 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
     "elu": nn.functional.elu,
+    "silu": nn.functional.silu,
 }
+
+
+def flat(state: Mapping[str, Tensor]) -> Tensor:
+    """Return a copy of all parameters of a state dict, one after the other."""
+    return torch.cat([one.detach().flatten() for one in state.values()])
+
+
+def unflat(values: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict of the shapes of another, filled with `values`."""
+    parts = values.split([one.numel() for one in like.values()])
+    return {name: part.view_as(one) for (name, one), part in zip(like.items(), parts, strict=True)}
 
 
 def action_values(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from by_hand import action_values
+from by_hand import action_values, flat
 from composing import REINFORCE, SMALL, Run, equal, run_of, tiny
 from gausspg.envs.batch import NonFiniteError
 from gausspg.estimators.base import Batch, Trajectories
@@ -41,9 +41,9 @@ class Spy:
         patch.setattr(ScoreFunction, "at_taken_actions", spy_call)
 
 
-def value_by_hand(flat: Tensor, observations: Tensor) -> np.ndarray:
+def value_by_hand(critic: Tensor, observations: Tensor) -> np.ndarray:
     no_codes = observations[..., :0]
-    (values,) = action_values(flat, 1, (8,), "tanh", observations, no_codes)
+    (values,) = action_values(critic, 1, (8,), "tanh", observations, no_codes)
     return values.numpy()
 
 
@@ -55,7 +55,7 @@ def test_weights_and_targets_equal_a_recomputation_by_hand(
     kwargs = [f"+env.kwargs.{way}={str(way == ending).lower()}" for way in ENDINGS]
     run = tiny("Clockwork", "learner.rollout_steps=12", "learner.epochs=1", *kwargs)
     rollout = run.rollout(12)
-    critic = run.learner.state_dict()["critic"]["network.flat"].clone()
+    critic = flat(run.learner.state_dict()["critic"])
     run.iterate(1)
     values = value_by_hand(critic, rollout.observations)
     after_last = value_by_hand(critic, rollout.last_observations)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from by_hand import action_values, spy_on_fresh_actions
+from by_hand import action_values, flat, spy_on_fresh_actions
 from composing import REINFORCE, SMALL, run_of, tiny
 from gausspg.learners.critics import ActionValue
 
@@ -52,7 +52,7 @@ def test_q_is_fitted_to_lambda_returns(
     kwargs = [f"+env.kwargs.{way}={way == ending}" for way in ("truncates", "terminates")]
     words = (*kwargs, f"learner.gae_lambda={0.95 if trace is None else trace}", "gamma=0.9")
     run = tiny("Clockwork", *WITH_Q, *WHOLE, *words, "learner.rollout_steps=12")
-    rollout, flat = run.rollout(12), run.learner.state_dict()["critic"]["network.flat"].clone()
+    rollout, critic = run.rollout(12), flat(run.learner.state_dict()["critic"])
     noises = run.streams.torch("value_noise", 0)
 
     @torch.no_grad()
@@ -61,7 +61,7 @@ def test_q_is_fitted_to_lambda_returns(
         normal = run.policy(rows).normal
         noise = torch.randn(4, len(rows), 1, generator=noises)
         actions = (normal.mean + normal.std * noise).clamp(-1.0, 1.0)
-        q = action_values(flat, 1, [8], "tanh", rows, actions)[0].mean(0)
+        q = action_values(critic, 1, [8], "tanh", rows, actions)[0].mean(0)
         return q.view(observations.shape[:-1]).double().numpy()
 
     before = values(rollout.observations)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from by_hand import action_values, spy_on_fresh_actions
+from by_hand import action_values, flat, spy_on_fresh_actions, unflat
 from composing import REPLAY, SMALL, Run, equal, run_of, tiny
 from gausspg.envs.batch import NonFiniteError
 from gausspg.learners.replay import Replay
@@ -28,7 +28,7 @@ def states(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
 def flats(run: Run) -> tuple[Tensor, Tensor]:
     """Return the parameters of the critic and of its target."""
     state = run.learner.state_dict()
-    return state["critic"]["flat"].clone(), state["target"]["flat"].clone()
+    return flat(state["critic"]), flat(state["target"])
 
 
 def squashed(policy: Any, rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,7 @@ def test_the_first_update_is_soft_actor_critic_written_out(temperature: float) -
     )  # fmt: skip
     assert torch.equal(*flats(run)), "the target begins as a copy"
     state = run.learner.state_dict()
-    state["target"] = {"flat": 0.7 * state["critic"]["flat"].flip(0)}
+    state["target"] = unflat(0.7 * flat(state["critic"]).flip(0), state["critic"])
     run.learner.load_state_dict(state)
     policy, rollout, (critic, target) = copy.deepcopy(run.policy), run.rollout(4), flats(run)
     run.iterate(1)
@@ -60,18 +60,19 @@ def test_the_first_update_is_soft_actor_critic_written_out(temperature: float) -
         for column in (rollout.observations, after, rollout.latents, rollout.rewards)
     )
 
-    def q(flat: Tensor, rows: Tensor, actions: Tensor) -> Tensor:
+    def q(values: Tensor, rows: Tensor, actions: Tensor) -> Tensor:
         # Pendulum's bounds are +-2.
-        return action_values(flat, 2, [8], "relu", rows, actions / 2.0)
+        return action_values(values, 2, [8], "relu", rows, actions / 2.0)
 
     with torch.no_grad():
         actions, log_probs = squashed(policy, following, noise[0])
         soft = q(target, following, actions).amin(0) - temperature * log_probs
         targets = rewards + run.settings.gamma * soft
-    flat = critic.requires_grad_()
-    error = q(flat, observations, 2.0 * torch.tanh(latents)) - targets
-    (expected,) = torch.autograd.grad(0.5 * error.square().mean(1).sum(), flat)
-    torch.testing.assert_close(run.learner._critic.flat.grad, expected, rtol=1e-4, atol=1e-5)
+    critic.requires_grad_()
+    error = q(critic, observations, 2.0 * torch.tanh(latents)) - targets
+    (expected,) = torch.autograd.grad(0.5 * error.square().mean(1).sum(), critic)
+    gradient = torch.cat([p.grad.flatten() for p in run.learner._critic.parameters()])
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
     actions, log_probs = squashed(policy, observations, noise[1:])
     gain = q(flats(run)[0], observations, actions).amin(0)
     parameters = list(policy.parameters())
@@ -173,7 +174,7 @@ def test_the_target_is_a_moving_average_of_the_critic(
     def spying(self: Replay, *rest: Any, **named: Any) -> dict[str, float]:
         metrics = update(self, *rest, **named)
         mean = self._policy.mean.weight.detach().clone()
-        seen.append((self._critic.flat.detach().clone(), self._target.flat.clone(), mean))
+        seen.append((flat(self._critic.state_dict()), flat(self._target.state_dict()), mean))
         return metrics
 
     monkeypatch.setattr(Replay, "_update", spying)
@@ -251,9 +252,9 @@ def test_a_gradient_that_is_not_finite_is_called_by_its_name(culprit: str) -> No
         run.policy.mean.bias.register_hook(lambda grad: grad * torch.nan)
     else:
         state = run.learner.state_dict()
-        state["critic"]["flat"][0] = torch.nan
+        state["critic"]["layers.0"][0] = torch.nan
         run.learner.load_state_dict(state)
-    parameter = {"policy": "mean.bias", "critic": "flat"}[culprit]
+    parameter = {"policy": "mean.bias", "critic": "layers.0"}[culprit]
     message = rf"^gradient of the {culprit} is not finite \({parameter}\)$"
     with pytest.raises(NonFiniteError, match=message):
         run.iterate(1, first=1)

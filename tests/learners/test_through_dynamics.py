@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from by_hand import unflat
 from composing import Run, equal, run_of
 from gausspg.envs.differentiable import DifferentiableBatch
 from gausspg.envs.rollout import Rollout
@@ -180,7 +181,7 @@ def test_the_step_is_along_the_gradient_of_rewards_and_of_values_where_they_are_
     run = through(env)
     slopes = torch.linspace(-4.0, 3.0, run.environment.observation_dim)
     state = run.learner.state_dict()
-    state["critic"] = {"network.flat": torch.cat([slopes, torch.tensor([2.0])])}
+    state["critic"] = unflat(torch.cat([slopes, torch.tensor([2.0])]), state["critic"])
     run.learner.load_state_dict(state)
     value = torch.cat([torch.tensor([2.0]), slopes]).double()
     right = differences(run, value)

@@ -110,16 +110,18 @@ def clip_gradient(module: nn.Module, max_norm: float | None, name: str) -> float
     Raises:
         NonFiniteError: the gradient is not finite; the message names the first such parameter.
     """
-    grads = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    # What torch.nn.utils.clip_grad_norm_ computes, without its bookkeeping for many devices.
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    named = [(key, p) for key, p in module.named_parameters() if p.grad is not None]
+    grads = [parameter.grad for _, parameter in named if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(grads)
     value = float(norm)
     if not math.isfinite(value):
-        named = [(key, p.grad) for key, p in module.named_parameters() if p.grad is not None]
-        culprit = next((key for key, grad in named if not grad.isfinite().all()), "their norm")
-        raise NonFiniteError(f"gradient of {name} is not finite ({culprit})")
-    if max_norm is not None and value > max_norm:
-        torch._foreach_mul_(grads, max_norm / (value + 1e-6))
+        culprits = [key for (key, _), grad in zip(named, grads, strict=True)
+                    if not grad.isfinite().all()]  # fmt: skip
+        raise NonFiniteError(
+            f"gradient of {name} is not finite ({(culprits or ['their norm'])[0]})"
+        )
+    if max_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_([p for _, p in named], max_norm, norm)
     return value
 
 

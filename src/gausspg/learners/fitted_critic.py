@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from gausspg.estimators.base import ActionValue as ActionValueFunction
-from gausspg.learners.critics import ActionValue, OutputActivation, StateValue
+from gausspg.learners.critics import ActionValue, StateValue
 from gausspg.learners.fresh_data import FreshData
 from gausspg.policies.base import Policy
+from gausspg.policies.nets import Activation
 
 Kind = Literal["state_value", "action_value"]
 
@@ -31,7 +32,7 @@ class FittedCritic(nn.Module):
         kind: Kind | None,
         policy: Policy,
         hidden: Sequence[int],
-        activation: OutputActivation,
+        activation: Activation,
         action_samples: int,
         generator: torch.Generator,
     ) -> None:

@@ -26,12 +26,12 @@ from gausspg.learners.base import (
     refuse_samples_without_gradient,
     refuse_what_has_no_effect,
 )
-from gausspg.learners.critics import OutputActivation
 from gausspg.learners.fitted_critic import FittedCritic, Kind
 from gausspg.learners.fresh_data import FreshData
 from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.through_dynamics import Window, as_rollout, unroll
 from gausspg.policies.base import ActionDistribution, Policy
+from gausspg.policies.nets import Activation
 from gausspg.ranges import Count, Fraction, NonNegative, Positive
 
 # Rows on which the metrics of the policy are taken; a mean over more changes no decision.
@@ -81,7 +81,7 @@ class OnPolicy(Learner):
     critic: Kind | None
     gae_lambda: Fraction
     critic_hidden: Sequence[Count]
-    critic_activation: OutputActivation
+    critic_activation: Activation
     action_samples: Count | None
     context: Context = field(kw_only=True)
 

@@ -25,11 +25,12 @@ from gausspg.learners.base import (
     set_gradients,
     set_lr,
 )
-from gausspg.learners.critics import ActionValue, OutputActivation
+from gausspg.learners.critics import ActionValue
 from gausspg.learners.replay_buffer import ReplayBuffer, transitions
 from gausspg.learners.reward_scaler import RewardScaler
 from gausspg.learners.temperature import build_temperature
 from gausspg.policies.base import Policy
+from gausspg.policies.nets import Activation
 from gausspg.ranges import Count, Natural, NonNegative, Positive, Share
 
 
@@ -98,7 +99,7 @@ class Replay(Learner):
     tune_temperature: bool | None
     target_entropy: float | None
     critic_hidden: Sequence[Count]
-    critic_activation: OutputActivation
+    critic_activation: Activation
     context: Context = field(kw_only=True)
 
     def __post_init__(self) -> None:
@@ -235,7 +236,10 @@ class Replay(Learner):
         if self._updates % self.policy_interval == 0:
             metrics |= self._policy_step(data, factor, measure)
         with torch.no_grad():
-            self._target.flat.lerp_(self._critic.flat, self.target_rate)
+            for target, source in zip(
+                self._target.parameters(), self._critic.parameters(), strict=True
+            ):
+                target.lerp_(source, self.target_rate)
         self._updates += 1
         return metrics
 
