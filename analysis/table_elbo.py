@@ -79,7 +79,7 @@ def climbed(
     if word == "score_function":
         estimator = ScoreFunction(
             "action_value", "leave_one_out", None, None, None,
-            offered=frozenset({"action_values"}), action_samples=number,
+            available=frozenset({"action_values"}), action_samples=number,
         )  # fmt: skip
     policy = posterior(problem)
     trained = [p for p in policy.parameters() if p.numel()]

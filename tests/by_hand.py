@@ -38,10 +38,10 @@ def action_values(
     hidden: Sequence[int],
     activation: str,
     observations: Tensor,
-    codes: Tensor,
+    features: Tensor,
 ) -> Tensor:
     """Return Q of each copy, `[copies, ...]`; `flat` holds weights and biases layer by layer."""
-    x = torch.cat([observations.expand(*codes.shape[:-1], -1), codes], -1)
+    x = torch.cat([observations.expand(*features.shape[:-1], -1), features], -1)
     layers, position = [], 0
     for before, after in pairwise([x.shape[-1], *hidden, 1]):
         middle = position + copies * before * after

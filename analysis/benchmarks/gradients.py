@@ -56,15 +56,15 @@ def policy_of(observations: int, actions: int, hidden: tuple[int, ...]) -> Gauss
     )  # fmt: skip
 
 
-def value(codes: Tensor) -> Tensor:
+def value(features: Tensor) -> Tensor:
     """Return a cost of its own for every action."""
-    return (codes - 0.3).square().sum(-1)
+    return (features - 0.3).square().sum(-1)
 
 
 def score_function() -> Estimator:
     """Return the estimator as the laboratory builds it."""
     return ScoreFunction(
-        "action_value", "none", None, None, None, offered=frozenset({"action_values"})
+        "action_value", "none", None, None, None, available=frozenset({"action_values"})
     )
 
 
@@ -86,7 +86,7 @@ class Rows:
     def moments(self) -> None:
         """Take mean and variance of the rows' gradients."""
         row_wise = RowWise(self._policy, CHUNK)
-        with row_wise.watching():
+        with row_wise.recording():
             distribution = row_wise.forward(self._observations)
             surrogate = self._estimator.at_fresh_actions(distribution, self._noise, value)
             self._kept.add([row_wise.gradients(surrogate)])

@@ -25,15 +25,21 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def estimators(k: int = K) -> dict[str, Estimator]:
-    offered: Any = frozenset({"action_values"})
+    available: Any = frozenset({"action_values"})
     score_function = ScoreFunction(
-        "action_value", "leave_one_out", None, None, None, offered=offered, action_samples=k
+        "action_value",
+        "leave_one_out",
+        None,
+        None,
+        None,
+        available=available,
+        action_samples=k,
     )
     return {SF: score_function, RP: Reparameterised("action_value", None)}
 
 
-def bumpy(codes: Tensor) -> Tensor:
-    return torch.sin(2.0 * codes).sum(-1) + codes[..., 0] * codes[..., -1].square()
+def bumpy(features: Tensor) -> Tensor:
+    return torch.sin(2.0 * features).sum(-1) + features[..., 0] * features[..., -1].square()
 
 
 def by_vmap(policy: Policy, observations: Tensor, surrogate: Any, *columns: Tensor) -> Tensor:
@@ -123,7 +129,10 @@ def test_of_a_linear_q_the_scatter_is_known(k: int, make_policy: Any) -> None:
     measured, generators = Gradients(1, rows, k), generator()
     found = [
         measured.at_fresh_actions(
-            policy, state.expand(rows, -1), lambda codes: 10 + c * codes.squeeze(-1), generators
+            policy,
+            state.expand(rows, -1),
+            lambda features: 10 + c * features.squeeze(-1),
+            generators,
         )
         for _ in range(50)
     ]
@@ -142,7 +151,10 @@ def test_without_signal_the_ratio_is_zero_on_average(make_policy: Any) -> None:
     measured = Gradients(1, 20, 2)
     found = [
         measured.at_fresh_actions(
-            policy, torch.ones(20, 5), lambda codes: codes.square().squeeze(-1), generator(seed)
+            policy,
+            torch.ones(20, 5),
+            lambda features: features.square().squeeze(-1),
+            generator(seed),
         )
         for seed in range(300)
     ]
@@ -159,10 +171,10 @@ def test_what_is_not_finite_is_left_out_and_nothing_is_left_behind(
 ) -> None:
     policy = make_policy("learned", hidden=(6,))
     measured = Gradients(1, 64, None)
-    flat = measured.at_fresh_actions(policy, observations, lambda codes: 0 * codes[..., 0],
+    flat = measured.at_fresh_actions(policy, observations, lambda features: 0 * features[..., 0],
                                      generator())  # fmt: skip
     assert flat == {f"{SF}_variance": 0.0, f"{RP}_variance": 0.0}
-    broken = measured.at_fresh_actions(policy, observations, lambda codes: codes[..., 0] / 0,
+    broken = measured.at_fresh_actions(policy, observations, lambda features: features[..., 0] / 0,
                                        generator())  # fmt: skip
     assert broken == {}
     assert all(parameter.grad is None for parameter in policy.parameters())

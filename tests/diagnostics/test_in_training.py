@@ -74,23 +74,23 @@ def test_the_critic_that_is_asked_is_the_learners(monkeypatch: pytest.MonkeyPatc
 
     def spying(self: Any, distribution: Any, noise: Any, value: Any) -> torch.Tensor:
         if not seen:
-            codes = distribution.encode(distribution.sample(noise))
+            features = distribution.action_features(distribution.sample(noise))
             # Asked before the first gradient step: the critic is still the initial one.
-            seen.extend([value(codes), codes])
+            seen.extend([value(features), features])
         return score(self, distribution, noise, value)
 
     monkeypatch.setattr(ScoreFunction, "at_fresh_actions", spying)
     critic = run.learner._critic.network
     rows = run.policy.normaliser(run.rollout(16).observations).flatten(0, 1)[::3]
     with torch.no_grad():
-        codes = run.policy(rows).encode(
+        features = run.policy(rows).action_features(
             run.policy(rows).sample(
                 run.policy.draw_noise(run.streams.torch("diagnostics_noise", 0), 2, len(rows))
             )
         )
-        expected = critic.lowest(rows, codes)
+        expected = critic.lowest(rows, features)
     run.iterate(1)
-    assert torch.equal(seen[1], codes)
+    assert torch.equal(seen[1], features)
     assert torch.equal(seen[0], expected)
 
 

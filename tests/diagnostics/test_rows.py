@@ -36,12 +36,12 @@ def a_policy(variance, *overrides):
 def score_function(samples=2):
     return ScoreFunction(
         "action_value", "leave_one_out", None, None, None,
-        offered=frozenset({"action_values"}), action_samples=samples,
+        available=frozenset({"action_values"}), action_samples=samples,
     )  # fmt: skip
 
 
-def value(codes):
-    return torch.cos(2.0 * codes).sum(-1)
+def value(features):
+    return torch.cos(2.0 * features).sum(-1)
 
 
 def by_vmap(policy, estimator, observations, noise):
@@ -76,7 +76,7 @@ def test_moments_are_those_of_the_rows_written_down(variance, estimator, trunk):
     rows = by_vmap(policy, estimator, observations, noise).double()
     moments = Moments()
     row_wise = RowWise(policy, ROWS)
-    with row_wise.watching():
+    with row_wise.recording():
         distribution = row_wise.forward(observations)
         surrogate = estimator.at_fresh_actions(distribution, noise, value)
         moments.add([row_wise.gradients(surrogate)])
@@ -92,7 +92,7 @@ def test_two_gradients_of_the_same_rows_have_their_covariance():
     found = []
     for estimator in estimators:
         row_wise = RowWise(policy, ROWS)
-        with row_wise.watching():
+        with row_wise.recording():
             distribution = row_wise.forward(observations)
             surrogate = estimator.at_fresh_actions(distribution, noise, value)
             found.append(row_wise.gradients(surrogate))
@@ -117,7 +117,7 @@ def test_chunks_merge_to_the_whole():
     moments = Moments()
     for observations, noise in seen:
         row_wise = RowWise(policy, ROWS)
-        with row_wise.watching():
+        with row_wise.recording():
             surrogate = estimator.at_fresh_actions(row_wise.forward(observations), noise, value)
             moments.add([row_wise.gradients(surrogate)])
     assert moments.count == 3 * ROWS
@@ -134,9 +134,9 @@ def test_what_a_row_does_in_several_steps_adds_up():
         return sum((d.normal.mean * d.normal.std).square().sum(-1) for d in distributions)
 
     together, apart = RowWise(policy, ROWS), RowWise(policy, ROWS)
-    with apart.watching():
+    with apart.recording():
         found = apart.gradients(surrogate([apart.forward(first), apart.forward(second)]))
-    with together.watching():
+    with together.recording():
         d = together.forward(torch.cat([first, second]))
         both = (d.normal.mean * d.normal.std).square().sum(-1).view(2, ROWS).sum(0)
         expected = together.gradients(both)
@@ -153,7 +153,7 @@ def test_what_a_row_does_in_several_steps_adds_up():
 def test_a_surrogate_without_a_gradient_gives_zeros():
     policy = a_policy("fixed")
     row_wise = RowWise(policy, ROWS)
-    with row_wise.watching():
+    with row_wise.recording():
         row_wise.forward(chance()[0])
         found = row_wise.gradients(torch.ones(ROWS))
     moments = Moments()
@@ -167,7 +167,7 @@ def test_rows_that_are_all_alike_have_no_variance_to_four_digits():
     rows = 100_000
     observations = chance()[0][:1].expand(rows, -1)
     row_wise = RowWise(policy, rows)
-    with row_wise.watching():
+    with row_wise.recording():
         normal = row_wise.forward(observations).normal
         moments = Moments()
         moments.add([row_wise.gradients((normal.mean + normal.std).sum(-1))])

@@ -23,14 +23,17 @@ def fresh():
     """Return the estimators that are given fresh actions, by name, for K actions in a state."""
 
     def made(samples=2):
-        offered = {"offered": frozenset({"action_values"}), "action_samples": samples}
+        available = {
+            "available": frozenset({"action_values"}),
+            "action_samples": samples,
+        }
         rest = (None,) * 3
         found = {
             "reparameterised": Reparameterised("action_value", None),
-            "plain": ScoreFunction("action_value", "none", *rest, **offered),
+            "plain": ScoreFunction("action_value", "none", *rest, **available),
         }
         if samples > 1:
-            found["leave_one_out"] = ScoreFunction("action_value", None, *rest, **offered)
+            found["leave_one_out"] = ScoreFunction("action_value", None, *rest, **available)
         return found
 
     return made

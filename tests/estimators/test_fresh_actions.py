@@ -14,9 +14,9 @@ SAMPLES = 100_000
 class _Asked:
     """A value that remembers what it was asked, and whether a gradient was wanted."""
 
-    def __call__(self, codes):
-        self.codes, self.wanted = codes, torch.is_grad_enabled()
-        return (codes - 0.2).square().sum(-1)
+    def __call__(self, features):
+        self.action_features, self.wanted = features, torch.is_grad_enabled()
+        return (features - 0.2).square().sum(-1)
 
 
 @pytest.mark.parametrize("number", [2, 5])
@@ -33,11 +33,11 @@ def test_both_ask_about_the_same_actions_and_one_of_them_for_a_gradient(
         assert surrogate.shape == (64,)
         assert surrogate.requires_grad
         assert asked[name].wanted == (name == "reparameterised") == estimator.differentiates_samples
-        assert asked[name].codes.requires_grad == asked[name].wanted
+        assert asked[name].action_features.requires_grad == asked[name].wanted
     actions = torch.stack([distribution.action(distribution.sample(one)) for one in noise])
     for one in asked.values():
-        assert one.codes.shape == (number, 64, policy.code_dim)
-        assert_close(one.codes.detach(), actions)
+        assert one.action_features.shape == (number, 64, policy.feature_dim)
+        assert_close(one.action_features.detach(), actions)
 
 
 def test_surrogate_of_the_reparameterised_is_the_mean_value(distribution, fresh):
@@ -90,7 +90,7 @@ def test_fixed_std_gets_no_gradient_and_the_mean_that_of_learned_global(
             of_mean = [*policy.trunk.parameters(), *policy.mean.parameters()]
             gradients[word, name] = [parameter.grad.clone() for parameter in of_mean]
             spread = list(policy.variance.parameters())
-            assert policy.trains_spread == bool(spread) == (word == "learned_global")
+            assert policy.trains_std == bool(spread) == (word == "learned_global")
             assert all(parameter.grad.abs().min() > 0.0 for parameter in spread)
             assert all(buffer.grad is None for buffer in policy.buffers())
     for name in fresh(2):

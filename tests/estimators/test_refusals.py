@@ -19,8 +19,8 @@ EVERYTHING = TRAJECTORIES | ACTION_VALUES | DYNAMICS
 def made(load):
     """Return a function that builds an estimator as a learner does."""
 
-    def make(word, offered=EVERYTHING, samples=2, **settings):
-        runtime = {"offered": offered, "action_samples": samples}
+    def make(word, available=EVERYTHING, samples=2, **settings):
+        runtime = {"available": available, "action_samples": samples}
         return build(load("estimator", word) | settings, "estimator", **runtime)
 
     return make
@@ -64,7 +64,7 @@ def test_settings_without_effect_or_meaning_are_refused(made, settings, message)
 
 
 @pytest.mark.parametrize(
-    ("settings", "offered", "samples", "message"),
+    ("settings", "available", "samples", "message"),
     [
         (
             {},
@@ -117,14 +117,16 @@ def test_settings_without_effect_or_meaning_are_refused(made, settings, message)
         ),
     ],
 )
-def test_score_function_with_q_refuses_what_does_not_fit(made, settings, offered, samples, message):
+def test_score_function_with_q_refuses_what_does_not_fit(
+    made, settings, available, samples, message
+):
     with pytest.raises(SettingsError) as refusal:
-        made("score_function", offered, samples, **{"weight": "action_value"} | settings)
+        made("score_function", available, samples, **{"weight": "action_value"} | settings)
     assert str(refusal.value) == message
 
 
 @pytest.mark.parametrize(
-    ("settings", "offered", "start"),
+    ("settings", "available", "start"),
     [
         ({"horizon": 5}, EVERYTHING, "estimator.horizon=5 has no effect with estimator.through="),
         ({"horizon": 0}, EVERYTHING, "estimator.horizon=0: should be greater than or equal to 1"),
@@ -138,9 +140,9 @@ def test_score_function_with_q_refuses_what_does_not_fit(made, settings, offered
         ({"through": "time"}, EVERYTHING, "estimator.through=time: should be 'action_value' or"),
     ],
 )
-def test_reparameterised_refuses_what_does_not_fit(made, settings, offered, start):
+def test_reparameterised_refuses_what_does_not_fit(made, settings, available, start):
     with pytest.raises(SettingsError) as refusal:
-        made("reparameterised", offered, **settings)
+        made("reparameterised", available, **settings)
     assert str(refusal.value).startswith(start)
     assert "\n" not in str(refusal.value)
 
@@ -178,7 +180,7 @@ def test_null_stands_for_ppo_where_there_are_trajectories(made, distribution):
     batch = Batch(u, randn(50, seed=4), old)
     surrogates = [estimator.at_taken_actions(policy, batch) for estimator in (default, named)]
     assert torch.equal(*surrogates)
-    assert default.evidence == "trajectories"
+    assert default.learning_signal == "trajectories"
     assert default.uses_value
     assert not default.whole_episodes
     assert not default.differentiates_samples
@@ -196,7 +198,7 @@ def test_null_stands_for_leave_one_out_where_there_is_only_q(made, distribution)
     ]
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
-    assert default.evidence == "action_values"
+    assert default.learning_signal == "action_values"
     assert not default.uses_value
     assert not default.whole_episodes
 
@@ -204,7 +206,7 @@ def test_null_stands_for_leave_one_out_where_there_is_only_q(made, distribution)
 @pytest.mark.parametrize("horizon", [None, 3])
 def test_reparameterised_through_dynamics_needs_a_value_or_whole_episodes(made, horizon):
     estimator = made("reparameterised", through="dynamics", horizon=horizon)
-    assert estimator.evidence == "dynamics"
+    assert estimator.learning_signal == "dynamics"
     assert estimator.differentiates_samples
     assert estimator.horizon == horizon
     assert estimator.uses_value == (horizon is not None)
@@ -214,7 +216,7 @@ def test_reparameterised_through_dynamics_needs_a_value_or_whole_episodes(made, 
 def test_what_an_estimator_does_not_take_it_does_not_pretend_to_take(made):
     zeros, ends = torch.zeros(1, 4), torch.ones(1, 4, dtype=torch.bool)
     score_function, pathwise = made("score_function"), made("reparameterised")
-    assert pathwise.evidence == "action_values"
+    assert pathwise.learning_signal == "action_values"
     for call in (
         lambda: score_function.along_trajectories(zeros, zeros, ends, 0.9),
         lambda: pathwise.weights(Trajectories(zeros, zeros, zeros, ends, ends, 0.9, 0.95)),

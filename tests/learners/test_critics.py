@@ -48,11 +48,13 @@ def test_it_is_one_plain_network_per_copy(
     activation: str, copies: int, hidden: tuple[int, ...], actions: tuple[int, ...]
 ) -> None:
     critic = with_random_biases(activation, copies, hidden)
-    observations, codes = draw(BATCH, OBSERVATION), draw(*actions, BATCH, CODE)
-    expected = action_values(flat_of(critic), copies, hidden, activation, observations, codes)
+    observations, features = draw(BATCH, OBSERVATION), draw(*actions, BATCH, CODE)
+    expected = action_values(flat_of(critic), copies, hidden, activation, observations, features)
     assert expected.shape == (copies, *actions, BATCH)
-    torch.testing.assert_close(critic(observations, codes), expected)
-    assert torch.equal(critic.lowest(observations, codes), critic(observations, codes).amin(0))
+    torch.testing.assert_close(critic(observations, features), expected)
+    assert torch.equal(
+        critic.lowest(observations, features), critic(observations, features).amin(0)
+    )
 
 
 @every_network
@@ -60,14 +62,14 @@ def test_fit_writes_the_gradient_of_the_squared_error(
     activation: str, copies: int, hidden: tuple[int, ...]
 ) -> None:
     critic = with_random_biases(activation, copies, hidden)
-    observations, codes, targets = draw(BATCH, OBSERVATION), draw(BATCH, CODE), draw(BATCH)
+    observations, features, targets = draw(BATCH, OBSERVATION), draw(BATCH, CODE), draw(BATCH)
     flat = flat_of(critic).requires_grad_()
-    values = action_values(flat, copies, hidden, activation, observations, codes)
+    values = action_values(flat, copies, hidden, activation, observations, features)
     loss = sum(0.5 * (copy - targets).square().mean() for copy in values)
     (expected,) = torch.autograd.grad(loss, flat)
     for parameter in critic.parameters():
         parameter.grad = torch.full_like(parameter, 7.0)
-    found = critic.fit(observations, codes, targets)
+    found = critic.fit(observations, features, targets)
     torch.testing.assert_close(found, loss.detach())
     torch.testing.assert_close(gradient_of(critic), expected)
     assert float(expected.norm()) > 0.01
@@ -80,13 +82,13 @@ def test_the_gradient_of_the_lowest_value_is_that_of_the_lowest_copy(
 ) -> None:
     critic = with_random_biases(activation, copies, hidden)
     observations, weights = draw(BATCH, OBSERVATION), draw(*actions, BATCH)
-    codes, same = (draw(*actions, BATCH, CODE).requires_grad_() for _ in range(2))
-    values = action_values(flat_of(critic), copies, hidden, activation, observations, codes)
-    (expected,) = torch.autograd.grad((weights * values.amin(0)).sum(), codes, retain_graph=True)
+    features, same = (draw(*actions, BATCH, CODE).requires_grad_() for _ in range(2))
+    values = action_values(flat_of(critic), copies, hidden, activation, observations, features)
+    (expected,) = torch.autograd.grad((weights * values.amin(0)).sum(), features, retain_graph=True)
     (weights * critic.lowest(observations, same)).sum().backward()
     torch.testing.assert_close(same.grad, expected)
     assert all(parameter.grad is None for parameter in critic.parameters())
-    (mean,) = torch.autograd.grad((weights * values.mean(0)).sum(), codes)
+    (mean,) = torch.autograd.grad((weights * values.mean(0)).sum(), features)
     assert torch.allclose(mean, expected) == (copies == 1)
 
 

@@ -71,9 +71,9 @@ def test_q_is_fitted_to_lambda_returns(
     ends = (rollout.terminated | rollout.truncated).numpy()
     assert ends.sum() == 8
     run.iterate(1)
-    ((rows, codes, targets),) = given
+    ((rows, features, targets),) = given
     assert torch.equal(rows, rollout.observations.flatten(0, 1))
-    assert torch.equal(codes, rollout.latents.flatten(0, 1).clamp(-1.0, 1.0))
+    assert torch.equal(features, rollout.latents.flatten(0, 1).clamp(-1.0, 1.0))
     for other, same in ((0.95 if trace is None else trace, True), (0.6, False)):
         expected = lambda_returns(rollout.rewards.double().numpy(), after, ends, 0.9, other)
         assert np.allclose(targets.view(12, 4), expected, rtol=1e-4, atol=1e-4) == same

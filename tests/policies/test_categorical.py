@@ -93,9 +93,9 @@ def test_gradient_from_fresh_actions_is_the_exact_one(policy, in_se, baseline):
     (exact,) = torch.autograd.grad(logits.softmax(-1) @ rewards, logits)
     leaves = LOGITS.repeat(60_000, 1).requires_grad_()
     settings = ("action_value", baseline, None, None, None)
-    estimator = ScoreFunction(*settings, offered=frozenset({"action_values"}), action_samples=3)
+    estimator = ScoreFunction(*settings, available=frozenset({"action_values"}), action_samples=3)
     surrogate = estimator.at_fresh_actions(
-        Categorical(leaves), _gumbel(policy, 3, 60_000), lambda codes: codes @ rewards
+        Categorical(leaves), _gumbel(policy, 3, 60_000), lambda features: features @ rewards
     )
     (samples,) = torch.autograd.grad(surrogate.sum(), leaves)
     assert in_se(samples, exact) < 4.5
@@ -105,13 +105,15 @@ def test_gradient_from_fresh_actions_is_the_exact_one(policy, in_se, baseline):
 def test_critics_see_one_number_per_action(policy, observations):
     distribution = policy(observations)
     u = distribution.sample(policy.draw_noise(torch.Generator().manual_seed(1), 5, 64))
-    codes = distribution.encode(u)
-    assert (policy.latent_dim, policy.code_dim) == (1, 4)
+    features = distribution.action_features(u)
+    assert (policy.latent_dim, policy.feature_dim) == (1, 4)
     assert u.shape == (5, 64, 1)
-    assert codes.shape == (5, 64, 4)
-    assert codes.dtype == torch.float32
-    assert torch.equal(codes.argmax(-1), distribution.action(u))
-    assert torch.equal(codes.sort(-1).values, torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(5, 64, 4))
+    assert features.shape == (5, 64, 4)
+    assert features.dtype == torch.float32
+    assert torch.equal(features.argmax(-1), distribution.action(u))
+    assert torch.equal(
+        features.sort(-1).values, torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(5, 64, 4)
+    )
 
 
 def test_log_prob_of_several_actions_in_each_state(policy, observations):

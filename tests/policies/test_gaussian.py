@@ -117,10 +117,10 @@ def test_critics_see_the_action_that_is_sent_between_bounds_of_one(make_policy, 
     distribution = policy(observations)
     noise = policy.draw_noise(torch.Generator().manual_seed(2), 5, 64)
     u = distribution.reparameterise(noise)
-    assert_close(0.3 * distribution.encode(u), distribution.action(u))
-    assert distribution.encode(u).requires_grad
+    assert_close(0.3 * distribution.action_features(u), distribution.action(u))
+    assert distribution.action_features(u).requires_grad
     assert u.shape == (5, 64, policy.latent_dim)
-    assert distribution.encode(u).shape == (5, 64, policy.code_dim)
+    assert distribution.action_features(u).shape == (5, 64, policy.feature_dim)
     assert_close(distribution.log_prob(u), torch.stack([distribution.log_prob(one) for one in u]))
 
 

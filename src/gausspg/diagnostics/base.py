@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from gausspg.estimators.base import ActionValue, Batch, Estimator, Evidence
+from gausspg.estimators.base import ActionValue, Batch, Estimator, LearningSignal
 from gausspg.policies.base import Policy
 
 Metrics = dict[str, float]
@@ -22,8 +22,8 @@ class Diagnostics(ABC):
     rows: int
 
     @abstractmethod
-    def refuse_what_has_no_effect(self, evidence: Evidence) -> None:
-        """Refuse settings without effect for the kind of evidence of the learner's estimator.
+    def check_applies(self, learning_signal: LearningSignal) -> None:
+        """Refuse settings without effect for the learning signal of the learner's estimator.
 
         Raises:
             ValueError: names the setting, in one sentence.

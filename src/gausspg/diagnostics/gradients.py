@@ -8,7 +8,7 @@ from torch import Tensor
 from gausspg.diagnostics.base import Diagnostics, Metrics
 from gausspg.diagnostics.moments import Moments
 from gausspg.diagnostics.rows import RowGradients, RowWise
-from gausspg.estimators.base import ActionValue, Batch, Estimator, Evidence
+from gausspg.estimators.base import ActionValue, Batch, Estimator, LearningSignal
 from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.policies.base import Policy
@@ -50,19 +50,19 @@ class Gradients(Diagnostics):
         self._estimators: dict[str, Estimator] = {
             _SCORE_FUNCTION: ScoreFunction(
                 "action_value", "leave_one_out", None, None, None,
-                offered=frozenset({"action_values"}), action_samples=self._action_samples,
+                available=frozenset({"action_values"}), action_samples=self._action_samples,
             ),
             _REPARAMETERISED: Reparameterised("action_value", None),
         }  # fmt: skip
 
-    def refuse_what_has_no_effect(self, evidence: Evidence) -> None:
+    def check_applies(self, learning_signal: LearningSignal) -> None:
         """See `Diagnostics`."""
-        if evidence == "dynamics":
+        if learning_signal == "dynamics":
             raise ValueError(
                 "diagnostics=gradients measures at a critic's actions or at those that were taken, "
                 "and estimator.through=dynamics learns from neither: set diagnostics=none"
             )
-        if evidence == "trajectories" and self._action_samples_set:
+        if learning_signal == "trajectories" and self._action_samples_set:
             raise ValueError(
                 f"diagnostics.action_samples={self._action_samples} has no effect without a critic "
                 "of states and actions: leave it null or set learner.critic=action_value"
@@ -84,7 +84,7 @@ class Gradients(Diagnostics):
         noise = noise.to(observations.device)
         found: dict[str, Moments] = {}
         row_wise = RowWise(policy, len(observations))
-        with row_wise.watching():
+        with row_wise.recording():
             distribution = row_wise.forward(observations)
             for name, estimator in self._estimators.items():
                 if policy.differentiable_samples or not estimator.differentiates_samples:
@@ -104,7 +104,7 @@ class Gradients(Diagnostics):
     ) -> Metrics:
         """See `Diagnostics`: the score function, with the weights that it trains with."""
         row_wise = RowWise(policy, len(observations))
-        with row_wise.watching():
+        with row_wise.recording():
             surrogate = estimator.at_taken_actions(row_wise.forward(observations), batch)
             moments = _moments(row_wise.gradients(surrogate))
         return _finite(_scatter(_SCORE_FUNCTION, moments))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gausspg.diagnostics.base import Diagnostics, Metrics
-from gausspg.estimators.base import ActionValue, Batch, Estimator, Evidence
+from gausspg.estimators.base import ActionValue, Batch, Estimator, LearningSignal
 from gausspg.policies.base import Policy
 
 
@@ -13,7 +13,7 @@ class NoDiagnostics(Diagnostics):
 
     rows = 0
 
-    def refuse_what_has_no_effect(self, evidence: Evidence) -> None:
+    def check_applies(self, learning_signal: LearningSignal) -> None:
         """See `Diagnostics`."""
 
     def due(self, iteration: int) -> bool:

@@ -93,7 +93,7 @@ class RowWise:
         return distribution
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Remember what passes through the layers, from now on and while inside."""
         self._calls = {name: [] for name in self._layers}
         self._leaves = {name: [] for name in self._own}

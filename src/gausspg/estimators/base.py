@@ -1,15 +1,15 @@
 """What an estimator is: evidence about actions -> a surrogate per sample.
 
 The gradient of the surrogate's mean in the policy's parameters is the estimate of the gradient of
-the expected return. There are three kinds of evidence, and a configured estimator works from one:
+the expected return. There are three learning signals, and a configured estimator works from one:
 
 - `trajectories`: actions that were taken, with weights made from the rewards that followed;
 - `action_values`: a critic Q(s, a) of the learner's, at fresh actions of the current policy;
 - `dynamics`: rewards along trajectories through which one can differentiate.
 
-A learner offers kinds of evidence and asks its estimator, by `evidence`, which it takes. Estimators
-know neither learners nor environments. A new one is one file with one class and one YAML in
-`conf/estimator/`.
+A learner offers learning signals and asks its estimator, by `learning_signal`, which it takes.
+Estimators know neither learners nor environments. A new one is one file with one class and one YAML
+in `conf/estimator/`.
 """
 
 from abc import ABC
@@ -21,11 +21,11 @@ from torch import Tensor
 
 from gausspg.policies.base import ActionDistribution
 
-Evidence = Literal["trajectories", "action_values", "dynamics"]
-Offer = frozenset[Evidence]
+LearningSignal = Literal["trajectories", "action_values", "dynamics"]
+LearningSignals = frozenset[LearningSignal]
 
 ActionValue = Callable[[Tensor], Tensor]
-"""Codes of actions `[K, batch, code_dim]` -> their values `[K, batch]`, differentiable."""
+"""Features of actions `[K, batch, feature_dim]` -> their values `[K, batch]`, differentiable."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Trajectories:
 
 
 class Estimator(ABC):
-    """A gradient estimator; it implements the method that goes with its `evidence`.
+    """A gradient estimator; it implements the method that goes with its `learning_signal`.
 
     `uses_value` tells whether it wants a state-value function; `whole_episodes` whether its
     weights are only right on episodes that begin and end in the batch; `differentiates_samples`
@@ -75,7 +75,7 @@ class Estimator(ABC):
     function takes over from the dynamics.
     """
 
-    evidence: Evidence
+    learning_signal: LearningSignal
     uses_value: bool = False
     whole_episodes: bool = False
     differentiates_samples: bool = False
@@ -83,11 +83,11 @@ class Estimator(ABC):
 
     def weights(self, trajectories: Trajectories) -> tuple[Tensor, Tensor]:
         """Return the weights and the regression targets of the values, both `[T, N]`."""
-        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")
+        raise NotImplementedError(f"{type(self).__name__} takes {self.learning_signal}")
 
     def at_taken_actions(self, distribution: ActionDistribution, batch: Batch) -> Tensor:
         """Return the surrogate of each sample, `[batch]`, to be maximised."""
-        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")
+        raise NotImplementedError(f"{type(self).__name__} takes {self.learning_signal}")
 
     def at_fresh_actions(
         self, distribution: ActionDistribution, noise: Tensor, value: ActionValue
@@ -99,7 +99,7 @@ class Estimator(ABC):
             noise: `[K, batch, ...]`, of the policy; makes K actions in each state.
             value: of actions in those same states; its own parameters are nobody's concern here.
         """
-        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")
+        raise NotImplementedError(f"{type(self).__name__} takes {self.learning_signal}")
 
     def along_trajectories(
         self, rewards: Tensor, next_values: Tensor, ends: Tensor, gamma: float
@@ -113,4 +113,4 @@ class Estimator(ABC):
             ends: `[T, N]`, bool, the last step of an episode; the next one begins a new one.
             gamma: discount per step.
         """
-        raise NotImplementedError(f"{type(self).__name__} takes {self.evidence}")
+        raise NotImplementedError(f"{type(self).__name__} takes {self.learning_signal}")

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gausspg.estimators.base import ActionValue, Estimator, Offer
+from gausspg.estimators.base import ActionValue, Estimator, LearningSignals
 from gausspg.policies.base import ActionDistribution
 from gausspg.ranges import Count
 
@@ -41,10 +41,10 @@ class Reparameterised(Estimator):
             is one, else the dynamics.
         horizon: of `through=dynamics`, steps after which a value function takes over; null: the
             whole episode.
-        offered: the kinds of evidence that the learner has.
+        available: the learning signals that the learner has.
 
     Raises:
-        ValueError: that evidence is not offered, or a setting would have no effect.
+        ValueError: that signal is not available, or a setting would have no effect.
     """
 
     differentiates_samples = True
@@ -54,21 +54,21 @@ class Reparameterised(Estimator):
         through: Through | None,
         horizon: Count | None,
         *,
-        offered: Offer = frozenset({"action_values", "dynamics"}),
+        available: LearningSignals = frozenset({"action_values", "dynamics"}),
     ) -> None:
         if through is None:
-            through = "action_value" if "action_values" in offered else "dynamics"
+            through = "action_value" if "action_values" in available else "dynamics"
         if through == "action_value" and horizon is not None:
             raise ValueError(
                 f"estimator.horizon={horizon} has no effect with estimator.through=action_value: "
                 "leave it null or set estimator.through=dynamics"
             )
-        self.evidence = "dynamics" if through == "dynamics" else "action_values"
+        self.learning_signal = "dynamics" if through == "dynamics" else "action_values"
         self.horizon = horizon
         self.uses_value = horizon is not None
         # Without a value nothing stands in for what a cut episode had yet to bring.
         self.whole_episodes = through == "dynamics" and horizon is None
-        if self.evidence not in offered:
+        if self.learning_signal not in available:
             raise ValueError(_REFUSALS[through])
 
     def at_fresh_actions(
@@ -76,7 +76,7 @@ class Reparameterised(Estimator):
     ) -> Tensor:
         """See `Estimator`: value and gradient both mean something."""
         u = distribution.reparameterise(noise)
-        return value(distribution.encode(u)).mean(0)
+        return value(distribution.action_features(u)).mean(0)
 
     def along_trajectories(
         self, rewards: Tensor, next_values: Tensor, ends: Tensor, gamma: float

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gausspg.estimators.base import ActionValue, Batch, Estimator, Offer, Trajectories
+from gausspg.estimators.base import ActionValue, Batch, Estimator, LearningSignals, Trajectories
 from gausspg.estimators.returns import generalised_advantage, reward_to_go, total_return
 from gausspg.policies.base import ActionDistribution
 from gausspg.ranges import Positive
@@ -41,11 +41,11 @@ class ScoreFunction(Estimator):
             with Q.
         surrogate: plain or clipped; null: clipped, except with Q.
         clip_ratio: c of `ppo_clip`; null there means 0.2.
-        offered: the kinds of evidence that the learner has.
+        available: the learning signals that the learner has.
         action_samples: K.
 
     Raises:
-        ValueError: a setting that would have no effect, or that needs what is not offered.
+        ValueError: a setting that would have no effect, or that needs what is not available.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class ScoreFunction(Estimator):
         surrogate: Surrogate | None,
         clip_ratio: Positive | None,
         *,
-        offered: Offer = frozenset({"trajectories"}),
+        available: LearningSignals = frozenset({"trajectories"}),
         action_samples: int = 1,
     ) -> None:
         if weight is None:
             of_trajectories: Weight = "gae" if baseline in (None, "value") else "reward_to_go"
-            weight = of_trajectories if "trajectories" in offered else "action_value"
-        self.evidence = "action_values" if weight == "action_value" else "trajectories"
-        if self.evidence not in offered:
-            needed = self.evidence.replace("_", " ")
+            weight = of_trajectories if "trajectories" in available else "action_value"
+        self.learning_signal = "action_values" if weight == "action_value" else "trajectories"
+        if self.learning_signal not in available:
+            needed = self.learning_signal.replace("_", " ")
             raise ValueError(
                 f"estimator.weight={weight} needs {needed} and this learner has none: leave "
                 "estimator.weight null, or choose another learner or learner.critic"
@@ -74,14 +74,14 @@ class ScoreFunction(Estimator):
         self._baseline = baseline or ("leave_one_out" if with_q else "value")
         self._standardise = standardise if standardise is not None else not with_q
         self._clipped = (surrogate or ("plain" if with_q else "ppo_clip")) == "ppo_clip"
-        self._refuse_what_does_not_fit(action_samples)
-        self._refuse_what_has_no_effect(clip_ratio)
+        self._check_settings(action_samples)
+        self._check_has_effect(clip_ratio)
         self.uses_value = self._baseline == "value"
         # Without a value nothing stands in for the rewards that a cut episode had yet to bring.
         self.whole_episodes = not with_q and (weight == "total_return" or not self.uses_value)
         self._clip_ratio = 0.2 if clip_ratio is None else clip_ratio
 
-    def _refuse_what_does_not_fit(self, action_samples: int) -> None:
+    def _check_settings(self, action_samples: int) -> None:
         if self._weight == "gae" and self._baseline != "value":
             raise ValueError(
                 f"estimator.baseline={self._baseline} does not go with estimator.weight=gae, which "
@@ -104,7 +104,7 @@ class ScoreFunction(Estimator):
                 ", which has one action in each state: set estimator.weight=action_value"
             )
 
-    def _refuse_what_has_no_effect(self, clip_ratio: Positive | None) -> None:
+    def _check_has_effect(self, clip_ratio: Positive | None) -> None:
         if not self._clipped and clip_ratio is not None:
             raise ValueError(
                 f"estimator.clip_ratio={clip_ratio} has no effect with estimator.surrogate=plain: "
@@ -161,7 +161,7 @@ class ScoreFunction(Estimator):
         """See `Estimator`: the gradient means something, the value does not."""
         u = distribution.sample(noise)
         with torch.no_grad():
-            weights = value(distribution.encode(u))
+            weights = value(distribution.action_features(u))
             if self._baseline == "leave_one_out":
                 number = len(noise)
                 weights = (weights - weights.mean(0)) * (number / (number - 1))

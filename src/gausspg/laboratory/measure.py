@@ -133,7 +133,7 @@ def _add(
     gradients = []
     for component in recipe.components:
         row_wise = RowWise(policy, rows)
-        with row_wise.watching():
+        with row_wise.recording():
             surrogate = problem.surrogate(
                 component.estimator, row_wise.forward, draws, recipe.shift, component.of_one
             )

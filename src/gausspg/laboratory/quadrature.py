@@ -85,7 +85,7 @@ def expected(problem: Integrand, distribution: SquashedNormal) -> Tensor:
     z, weights = _nodes(problem, distribution)
     u = mean + std * z
     with torch.no_grad():
-        values = problem.value(distribution.encode(u))
+        values = problem.value(distribution.action_features(u))
     # The weights hold the density of z already; relative to it that of u is 1 at this point.
     relative = normal.log_prob(u) - normal.log_prob(u).detach()
     return (weights * values * relative.exp()).sum()
@@ -171,7 +171,7 @@ def _values(problem: Integrand, point: _Point, z: Tensor) -> tuple[Tensor, Tenso
     """Return f, `[M]`, and its gradient in u, `[M, n]`, at noise `z`."""
     u = point.u(z).requires_grad_()
     with torch.enable_grad():
-        values = problem.value(point.distribution.encode(u))
+        values = problem.value(point.distribution.action_features(u))
         if not values.requires_grad:
             return values, torch.zeros_like(u)
         return values.detach(), torch.autograd.grad(values.sum(), u)[0]
@@ -232,7 +232,7 @@ def _of_measure_valued(problem: Integrand, point: _Point) -> Tensor:
     std = float(point.tril)
 
     def f(z: Tensor) -> Tensor:
-        return problem.value(point.distribution.encode(point.u(z.unsqueeze(-1))))
+        return problem.value(point.distribution.action_features(point.u(z.unsqueeze(-1))))
 
     length, weights = _panels(0.0, _REACH, (), 400)
     rayleigh = weights * length * torch.exp(-0.5 * length.square())

@@ -60,7 +60,10 @@ def assemble(settings: Settings) -> tuple[Problem, Policy, Recipe]:
     baseline = settings.baseline
     node = _with_baseline(settings.estimator, baseline)
     estimator: Estimator = build(
-        node, "estimator", offered=problem.offered, action_samples=settings.action_samples
+        node,
+        "estimator",
+        available=problem.available,
+        action_samples=settings.action_samples,
     )
     recipe = recipe_of(
         estimator, baseline, settings.baseline_value, settings.action_samples,

@@ -43,7 +43,7 @@ class Context:
 
     Attributes:
         policy: trained in place.
-        estimator: builds the estimator of the policy's gradient, given what is offered.
+        estimator: builds the estimator of the policy's gradient, given the available signals.
         diagnostics: measured beside the training.
         differentiable: whether the environments are.
         gamma: discount per step.
@@ -158,7 +158,7 @@ def approximate_kl(log_ratio: Tensor) -> float:
     return float((torch.expm1(log_ratio) - log_ratio).mean())
 
 
-def refuse_samples_without_gradient(estimator: Estimator, policy: Policy) -> None:
+def require_differentiable_samples(estimator: Estimator, policy: Policy) -> None:
     """Refuse an estimator that differentiates what the policy cannot.
 
     Raises:
@@ -172,7 +172,7 @@ def refuse_samples_without_gradient(estimator: Estimator, policy: Policy) -> Non
         )
 
 
-def refuse_cut_episodes(estimator: Estimator, rollout_steps: int | None) -> None:
+def require_whole_episodes(estimator: Estimator, rollout_steps: int | None) -> None:
     """Refuse rollouts that cut what the estimator needs whole.
 
     Args:
@@ -195,7 +195,7 @@ def refuse_cut_episodes(estimator: Estimator, rollout_steps: int | None) -> None
         )
 
 
-def refuse_what_has_no_effect(settings: Mapping[str, tuple[object, bool]]) -> None:
+def refuse_unused_settings(settings: Mapping[str, tuple[object, bool]]) -> None:
     """Refuse settings of the learner that would change nothing.
 
     Args:

@@ -100,7 +100,7 @@ class ActionValue(_Perceptrons):
     Args:
         copies: C, each with its own initial weights.
         observation_dim: of normalised observations.
-        code_dim: of actions, see `ActionDistribution.encode`.
+        feature_dim: of actions, see `ActionDistribution.action_features`.
         hidden: widths of the hidden layers.
         activation: of those.
         generator: initialises the layers.
@@ -110,46 +110,47 @@ class ActionValue(_Perceptrons):
         self,
         copies: int,
         observation_dim: int,
-        code_dim: int,
+        feature_dim: int,
         hidden: Sequence[int],
         activation: Activation,
         generator: torch.Generator,
     ) -> None:
-        super().__init__(copies, observation_dim + code_dim, hidden, activation, generator)
+        super().__init__(copies, observation_dim + feature_dim, hidden, activation, generator)
 
-    def forward(self, observations: Tensor, codes: Tensor) -> Tensor:
+    def forward(self, observations: Tensor, features: Tensor) -> Tensor:
         """Return the values of actions in states.
 
         Args:
             observations: `[batch, observation_dim]`.
-            codes: `[batch, code_dim]`, or `[K, batch, code_dim]` for K actions in each state.
+            features: of actions, `[batch, feature_dim]`, or `[K, batch, feature_dim]` for K in each
+                state.
 
         Returns:
             `[C, batch]` or `[C, K, batch]`.
         """
-        values = self._values(_rows(observations, codes))
-        return values.reshape(len(values), *codes.shape[:-1])
+        values = self._values(_rows(observations, features))
+        return values.reshape(len(values), *features.shape[:-1])
 
-    def lowest(self, observations: Tensor, codes: Tensor) -> Tensor:
+    def lowest(self, observations: Tensor, features: Tensor) -> Tensor:
         """Return the least of the copies' values, `[batch]` or `[K, batch]`.
 
-        Differentiable in `codes` and not in the parameters: this trains the policy, not the critic.
+        Differentiable in `features` and not in the parameters: this trains the policy alone.
         """
-        values = self._values(_rows(observations, codes), frozen=True)
-        return values.amin(0).view(codes.shape[:-1])
+        values = self._values(_rows(observations, features), frozen=True)
+        return values.amin(0).view(features.shape[:-1])
 
-    def fit(self, observations: Tensor, codes: Tensor, targets: Tensor) -> Tensor:
+    def fit(self, observations: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """Write the gradient of half the mean squared error, summed over copies; return that.
 
         Args:
             observations: `[batch, observation_dim]`.
-            codes: `[batch, code_dim]`.
+            features: `[batch, feature_dim]`.
             targets: `[batch]`.
         """
-        return self._fit(_rows(observations, codes), targets)
+        return self._fit(_rows(observations, features), targets)
 
 
-def _rows(observations: Tensor, codes: Tensor) -> Tensor:
+def _rows(observations: Tensor, features: Tensor) -> Tensor:
     """Return each action beside its state, one after the other, `[rows, both dims]`."""
-    states = observations.expand(*codes.shape[:-1], observations.shape[-1])
-    return torch.cat([states, codes], -1).flatten(0, -2)
+    states = observations.expand(*features.shape[:-1], observations.shape[-1])
+    return torch.cat([states, features], -1).flatten(0, -2)

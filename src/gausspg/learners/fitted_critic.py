@@ -20,7 +20,7 @@ class FittedCritic(nn.Module):
 
     Args:
         kind: None for no critic at all, whose values are 0.
-        policy: whose returns are valued; its own normalisation, codes and samples are used.
+        policy: whose returns are valued; its own normalisation, features and samples are used.
         hidden: widths of the hidden layers.
         activation: of those.
         action_samples: K, fresh actions by which Q values a state.
@@ -43,7 +43,7 @@ class FittedCritic(nn.Module):
             self.network = StateValue(size, hidden, activation, generator)
         elif kind == "action_value":
             # One copy: it is asked about actions of the very policy that it was fitted to.
-            self.network = ActionValue(1, size, policy.code_dim, hidden, activation, generator)
+            self.network = ActionValue(1, size, policy.feature_dim, hidden, activation, generator)
         self._action_samples = action_samples
         # In a list, for the policy is no part of this module.
         self._policy = [policy]
@@ -72,8 +72,10 @@ class FittedCritic(nn.Module):
             return self.network(observations).cpu()
         rows = observations.flatten(0, -2)
         distribution = self._policy[0](rows)
-        codes = distribution.encode(distribution.sample(self.draw_noise(generator, len(rows))))
-        values = self.network.lowest(rows, codes).mean(0)
+        features = distribution.action_features(
+            distribution.sample(self.draw_noise(generator, len(rows)))
+        )
+        values = self.network.lowest(rows, features).mean(0)
         return values.view(observations.shape[:-1]).cpu()
 
     def of_actions(self, observations: Tensor) -> ActionValueFunction | None:
@@ -81,13 +83,13 @@ class FittedCritic(nn.Module):
         network = self.network
         if not isinstance(network, ActionValue):
             return None
-        return lambda codes: network.lowest(observations, codes)
+        return lambda features: network.lowest(observations, features)
 
     def fit(self, data: FreshData) -> float:
         """Write the gradient of half the mean squared error and return that."""
         if isinstance(self.network, ActionValue):
             with torch.no_grad():
-                codes = self._policy[0](data.observations[:1]).encode(data.latents)
-            return float(self.network.fit(data.observations, codes, data.targets))
+                features = self._policy[0](data.observations[:1]).action_features(data.latents)
+            return float(self.network.fit(data.observations, features, data.targets))
         assert self.network is not None, "there is a critic to fit"
         return float(self.network.fit(data.observations, data.targets))

@@ -10,7 +10,7 @@ from torch import Tensor
 from gausspg.envs.batch import BatchedEnv
 from gausspg.envs.differentiable import DifferentiableBatch
 from gausspg.envs.rollout import Rollout, collect_episodes, collect_steps
-from gausspg.estimators.base import ActionValue, Evidence, Trajectories
+from gausspg.estimators.base import ActionValue, LearningSignal, Trajectories
 from gausspg.estimators.returns import generalised_advantage, next_values
 from gausspg.learners.base import (
     Context,
@@ -22,9 +22,9 @@ from gausspg.learners.base import (
     lr_factor,
     mean_metrics,
     policy_metrics,
-    refuse_cut_episodes,
-    refuse_samples_without_gradient,
-    refuse_what_has_no_effect,
+    refuse_unused_settings,
+    require_differentiable_samples,
+    require_whole_episodes,
 )
 from gausspg.learners.fitted_critic import FittedCritic, Kind
 from gausspg.learners.fresh_data import FreshData
@@ -91,14 +91,14 @@ class OnPolicy(Learner):
         self._diagnostics = context.diagnostics
         self._action_samples = 4 if self.action_samples is None else self.action_samples
         self._estimator = context.estimator(
-            offered=_offered(self.critic, context.differentiable),
+            available=_available(self.critic, context.differentiable),
             action_samples=self._action_samples,
         )
-        self._evidence = self._estimator.evidence
-        has_critic = self._evidence == "action_values" or self._estimator.uses_value
-        self._refuse_what_does_not_fit(has_critic)
+        self._learning_signal = self._estimator.learning_signal
+        has_critic = self._learning_signal == "action_values" or self._estimator.uses_value
+        self._check_settings(has_critic)
         self._scaler = RewardScaler(context.num_envs, context.gamma, context.scale_rewards)
-        needed: Kind = "action_value" if self._evidence == "action_values" else "state_value"
+        needed: Kind = "action_value" if self._learning_signal == "action_values" else "state_value"
         self._critic = FittedCritic(
             needed if has_critic else None, self._policy, self.critic_hidden,
             self.critic_activation, self._action_samples,
@@ -108,16 +108,16 @@ class OnPolicy(Learner):
         self._optimiser = torch.optim.Adam(groups, eps=1e-5, fused=True)
         self._initial_lrs: list[float] = [group["lr"] for group in groups]
 
-    def _refuse_what_does_not_fit(self, has_critic: bool) -> None:
-        refuse_samples_without_gradient(self._estimator, self._policy)
-        refuse_cut_episodes(self._estimator, self.rollout_steps)
-        self._diagnostics.refuse_what_has_no_effect(self._evidence)
-        more_epochs = self.epochs > 1 and self._evidence != "dynamics"
-        refuse_what_has_no_effect(
+    def _check_settings(self, has_critic: bool) -> None:
+        require_differentiable_samples(self._estimator, self._policy)
+        require_whole_episodes(self._estimator, self.rollout_steps)
+        self._diagnostics.check_applies(self._learning_signal)
+        more_epochs = self.epochs > 1 and self._learning_signal != "dynamics"
+        refuse_unused_settings(
             {
                 "critic": (self.critic, has_critic),
                 "critic_lr": (self.critic_lr, has_critic),
-                "action_samples": (self.action_samples, self._evidence == "action_values"),
+                "action_samples": (self.action_samples, self._learning_signal == "action_values"),
                 "target_kl": (self.target_kl, more_epochs),
             }
         )
@@ -135,12 +135,12 @@ class OnPolicy(Learner):
         factor = lr_factor(self.lr_schedule, done)
         for group, lr in zip(self._optimiser.param_groups, self._initial_lrs, strict=True):
             group["lr"] = lr * factor
-        if self._evidence == "dynamics":
+        if self._learning_signal == "dynamics":
             windows = self._unroll(env, iteration, left)
             rollout = as_rollout(windows)
             # Weighed before the policy moves: the densities are those the rollout was taken with.
             data, metrics = self._prepare(rollout, iteration)
-            metrics |= self._climb(windows, iteration)
+            metrics |= self._step_through_dynamics(windows, iteration)
         else:
             rollout = self._collect(env, iteration, left)
             data, metrics = self._prepare(rollout, iteration)
@@ -163,7 +163,7 @@ class OnPolicy(Learner):
         )
 
     def _unroll(self, env: BatchedEnv, iteration: int, left: int) -> list[Window]:
-        assert isinstance(env, DifferentiableBatch), "dynamics are offered where they are"
+        assert isinstance(env, DifferentiableBatch), "dynamics are available where they are"
         # Drawn as in `_collect`: other estimators see the same noise.
         generator = self._streams.torch("action_noise", iteration)
         steps = self.rollout_steps
@@ -180,7 +180,7 @@ class OnPolicy(Learner):
         horizon = self._estimator.horizon or len(noise)
         return [unroll(env, self._policy, part) for part in noise.split(horizon)]
 
-    def _climb(self, windows: list[Window], iteration: int) -> dict[str, float]:
+    def _step_through_dynamics(self, windows: list[Window], iteration: int) -> dict[str, float]:
         """Take one step along the gradient of the windows' rewards."""
         noise = self._streams.torch("value_noise", iteration)
         self._optimiser.zero_grad(set_to_none=True)
@@ -219,7 +219,7 @@ class OnPolicy(Learner):
         )
         self._scaler.update(rollout.rewards, ends, rollout.valid)
         rewards, valid = self._scaler.scale(rollout.rewards), rollout.valid
-        if self._evidence == "trajectories":
+        if self._learning_signal == "trajectories":
             weights, targets = self._estimator.weights(
                 Trajectories(
                     rewards, before, following, ends, valid, self.context.gamma, self.gae_lambda
@@ -259,7 +259,7 @@ class OnPolicy(Learner):
 
     def _update(self, data: FreshData, iteration: int) -> dict[str, float]:
         """Take the gradient steps of one rollout."""
-        if self._evidence == "dynamics" and not self._critic.exists:
+        if self._learning_signal == "dynamics" and not self._critic.exists:
             return {}
         number = len(data)
         generator = self._streams.torch("minibatches", iteration)
@@ -281,7 +281,7 @@ class OnPolicy(Learner):
         self._optimiser.zero_grad(set_to_none=True)
         metrics: dict[str, float] = {}
         # The networks share no parameter, and one after the other their activations fit a cache.
-        if self._evidence != "dynamics":
+        if self._learning_signal != "dynamics":
             distribution = self._policy(data.observations)
             loss = -self._surrogate(distribution, data, noise).mean()
             if self.entropy_coefficient > 0.0:
@@ -345,10 +345,12 @@ def _groups(
     return [{"params": ours, "lr": lr}, {"params": its, "lr": critic_lr}]
 
 
-def _offered(critic: Kind | None, differentiable: bool) -> frozenset[Evidence]:
-    offered: set[Evidence] = {"dynamics"} if differentiable and critic != "action_value" else set()
+def _available(critic: Kind | None, differentiable: bool) -> frozenset[LearningSignal]:
+    available: set[LearningSignal] = (
+        {"dynamics"} if differentiable and critic != "action_value" else set()
+    )
     if critic != "action_value":
-        offered.add("trajectories")
+        available.add("trajectories")
     if critic != "state_value":
-        offered.add("action_values")
-    return frozenset(offered)
+        available.add("action_values")
+    return frozenset(available)

@@ -21,7 +21,7 @@ from gausspg.learners.base import (
     lr_factor,
     mean_metrics,
     policy_metrics,
-    refuse_samples_without_gradient,
+    require_differentiable_samples,
     set_gradients,
     set_lr,
 )
@@ -106,14 +106,14 @@ class Replay(Learner):
         context = self.context
         self._policy, self._streams, self._device = context.policy, context.streams, context.device
         self._estimator = context.estimator(
-            offered=frozenset({"action_values"}), action_samples=self.action_samples
+            available=frozenset({"action_values"}), action_samples=self.action_samples
         )
         self._diagnostics = context.diagnostics
-        self._refuse_what_does_not_fit()
+        self._check_settings()
         observation_dim = len(self._policy.normaliser.mean)
         self._critic = ActionValue(
-            2, observation_dim, self._policy.code_dim, self.critic_hidden, self.critic_activation,
-            self._streams.torch("initialisation_critic"),
+            2, observation_dim, self._policy.feature_dim, self.critic_hidden,
+            self.critic_activation, self._streams.torch("initialisation_critic"),
         ).to(self._device)  # fmt: skip
         self._target = copy.deepcopy(self._critic).requires_grad_(False)
         self._policy_parameters = [p for p in self._policy.parameters() if p.requires_grad]
@@ -133,7 +133,7 @@ class Replay(Learner):
         self._scaler = RewardScaler(context.num_envs, context.gamma, context.scale_rewards)
         self._steps = self._updates = 0
 
-    def _refuse_what_does_not_fit(self) -> None:
+    def _check_settings(self) -> None:
         num_envs, budget = self.context.num_envs, self.context.budget
         if self.buffer_steps < num_envs:
             raise ValueError(
@@ -145,12 +145,12 @@ class Replay(Learner):
                 f"learner.warmup_steps={self.warmup_steps} leaves nothing of steps={budget} to "
                 "learn in: set fewer, or more steps"
             )
-        refuse_samples_without_gradient(self._estimator, self._policy)
-        self._diagnostics.refuse_what_has_no_effect(self._estimator.evidence)
+        require_differentiable_samples(self._estimator, self._policy)
+        self._diagnostics.check_applies(self._estimator.learning_signal)
 
     def action_value(self, observations: Tensor) -> ActionValueFunction:
         """See `Learner`: the lower of the two."""
-        return lambda codes: self._critic.lowest(observations, codes)
+        return lambda features: self._critic.lowest(observations, features)
 
     def begin_segment(self) -> None:
         """See `Learner`; what was experienced is kept."""
@@ -188,11 +188,11 @@ class Replay(Learner):
             "train/updates": float(self._updates),
             "policy/temperature": float(self._temperature.value),
         }
-        self._take_into_statistics(rollouts)
+        self._update_statistics(rollouts)
         episodes = [episode for rollout in rollouts for episode in rollout.episodes]
         return Iteration(steps * self.context.num_envs, episodes, metrics)
 
-    def _take_into_statistics(self, rollouts: Sequence[Rollout]) -> None:
+    def _update_statistics(self, rollouts: Sequence[Rollout]) -> None:
         # Once per iteration, so that normalisation stands still within it, as with every learner.
         rewards, ends, valid, observations = (
             torch.cat(column)
@@ -247,12 +247,12 @@ class Replay(Learner):
         with torch.no_grad():
             following = self._policy(data.next_observations)
             u = following.sample(data.next_noise)
-            value = self._target.lowest(data.next_observations, following.encode(u))
+            value = self._target.lowest(data.next_observations, following.action_features(u))
             if not self._temperature.is_zero:
                 value -= self._temperature.value * following.log_prob(u)
             targets = torch.addcmul(data.rewards, data.continues, value, value=self.context.gamma)
-            codes = following.encode(data.latents)
-        loss = self._critic.fit(data.observations, codes, targets)
+            features = following.action_features(data.latents)
+        loss = self._critic.fit(data.observations, features, targets)
         norm = self._clip(self._critic, "the critic", measure)
         self._critic_optimiser.step()
         if not measure:

@@ -81,9 +81,9 @@ def build_temperature(
         )
     if initial is None:
         # The same for every squash. With a constant std nothing would ever bring the weight down.
-        initial = 0.1 if policy.trains_spread or tune else 0.0
+        initial = 0.1 if policy.trains_std or tune else 0.0
     if tune is None:
-        tune = policy.trains_spread and initial > 0.0
+        tune = policy.trains_std and initial > 0.0
     if not tune and target is not None:
         raise ValueError(
             f"learner.target_entropy={target} has no effect where the temperature is not tuned: "

@@ -34,8 +34,8 @@ class ActionDistribution(ABC):
         """Return the action sent to the environment for `u`."""
 
     @abstractmethod
-    def encode(self, u: Tensor) -> Tensor:
-        """Return the action as a critic of states and actions sees it, `[..., code_dim]`."""
+    def action_features(self, u: Tensor) -> Tensor:
+        """Return the action as a critic of states and actions sees it, `[..., feature_dim]`."""
 
     @abstractmethod
     def log_prob(self, u: Tensor) -> Tensor:
@@ -66,8 +66,8 @@ class Policy(nn.Module, ABC):
 
     `actions_type` is the class of actions it supports; its constructor takes `actions` of that
     class, and `variance` and `squash` if it uses them. `differentiable_samples` tells whether its
-    distributions can `reparameterise`; `latent_dim` is the size of u and `code_dim` that of what
-    they `encode`; `trains_spread` whether training changes how far samples scatter, and
+    distributions can `reparameterise`; `latent_dim` is the size of u and `feature_dim` that of
+    their `action_features`; `trains_std` whether training changes how far samples scatter, and
     `trains_entropy` whether it changes their entropy, be it through the mean alone;
     `usual_target_entropy` is the default target of a tuned temperature, in nats.
     """
@@ -76,9 +76,9 @@ class Policy(nn.Module, ABC):
     differentiable_samples: ClassVar[bool] = False
     normaliser: Normaliser
     latent_dim: int
-    code_dim: int
+    feature_dim: int
     usual_target_entropy: float
-    trains_spread: bool = True
+    trains_std: bool = True
     trains_entropy: bool = True
 
     @abstractmethod

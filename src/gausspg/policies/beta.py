@@ -61,9 +61,9 @@ class Beta(ActionDistribution):
 
     def action(self, u: Tensor) -> Tensor:
         """See `ActionDistribution`."""
-        return self._box.inside(self._box.from_half_ranges(self.encode(u)))
+        return self._box.inside(self._box.from_half_ranges(self.action_features(u)))
 
-    def encode(self, u: Tensor) -> Tensor:
+    def action_features(self, u: Tensor) -> Tensor:
         """See `ActionDistribution`: the action sent, in half-ranges from the centre."""
         return torch.tanh(0.5 * u)
 
@@ -93,7 +93,7 @@ class Beta(ActionDistribution):
             "std_mean": std.mean(),
             "std_max": std.max(),
             "entropy": self.entropy().mean(),
-            "saturation": (self.encode(u).abs() > 0.99).float().mean(),
+            "saturation": (self.action_features(u).abs() > 0.99).float().mean(),
         }
 
     def _log_range(self) -> Tensor:
@@ -140,14 +140,14 @@ class BetaPolicy(Policy):
         self.trunk = mlp(observation_dim, hidden, activation, generator)
         features = width(observation_dim, hidden)
         self.concentrations = linear(features, 2 * action_dim, mean_gain, generator)
-        self._refuse_what_does_not_fit(actions, initial_action_std)
+        self._check_settings(actions, initial_action_std)
         # Of a = b = c the variance in half-ranges is 1 / (2 c + 1).
         excess = 0.5 * (initial_action_std**-2 - 1.0) - 1.0
         nn.init.constant_(self.concentrations.bias, math.log(math.expm1(excess)))
-        self.latent_dim = self.code_dim = action_dim
+        self.latent_dim = self.feature_dim = action_dim
         self.usual_target_entropy = -float(action_dim) + float(self.box.log_half_range.sum())
 
-    def _refuse_what_does_not_fit(self, actions: BoxActions, initial_action_std: float) -> None:
+    def _check_settings(self, actions: BoxActions, initial_action_std: float) -> None:
         if not bool(self.box.bounded.all()):
             raise ValueError(
                 "policy=beta needs finite action bounds and the environment's are "

@@ -36,7 +36,7 @@ class Categorical(ActionDistribution):
         """See `ActionDistribution`: the index as an integer, `[batch]`."""
         return u.squeeze(-1).long()
 
-    def encode(self, u: Tensor) -> Tensor:
+    def action_features(self, u: Tensor) -> Tensor:
         """See `ActionDistribution`: one-hot, `[..., n]`."""
         number = self._log_probs.shape[-1]
         return torch.nn.functional.one_hot(self.action(u), number).to(self._log_probs.dtype)
@@ -90,7 +90,7 @@ class CategoricalPolicy(Policy):
         self.trunk = mlp(observation_dim, hidden, activation, generator)
         features = width(observation_dim, hidden)
         self.logits = linear(features, actions.number, logits_gain, generator)
-        self.latent_dim, self.code_dim = 1, actions.number
+        self.latent_dim, self.feature_dim = 1, actions.number
         # Half of the largest there is; the rule for Gaussian policies has no meaning here.
         self.usual_target_entropy = 0.5 * math.log(actions.number)
 
@@ -100,5 +100,5 @@ class CategoricalPolicy(Policy):
 
     def draw_noise(self, generator: torch.Generator, *batch: int) -> Tensor:
         """See `Policy`: standard Gumbel, `[*batch, n]`."""
-        exponential = torch.empty(*batch, self.code_dim).exponential_(generator=generator)
+        exponential = torch.empty(*batch, self.feature_dim).exponential_(generator=generator)
         return -exponential.log()

@@ -45,7 +45,7 @@ class SquashedNormal(ActionDistribution):
         """See `ActionDistribution`."""
         return self.squash.action(u)
 
-    def encode(self, u: Tensor) -> Tensor:
+    def action_features(self, u: Tensor) -> Tensor:
         """See `ActionDistribution`: the action sent, in half-ranges from the centre."""
         return self.squash.scaled(u)
 
@@ -123,14 +123,14 @@ class GaussianPolicy(Policy):
             shape=Shape(observation_dim, action_dim, tuple(hidden), activation, squash.latent_std)
         )
         self.squash = squash
-        self.latent_dim = self.code_dim = action_dim
+        self.latent_dim = self.feature_dim = action_dim
         # Haarnoja et al. 2018, arXiv:1812.05905, table 1, where actions lie in [-1, 1].
         self.usual_target_entropy = -float(action_dim) + float(squash.log_half_range.sum())
-        self.trains_spread = any(p.requires_grad for p in self.variance.parameters())
-        self.trains_entropy = self.trains_spread or squash.entropy_depends_on_mean
-        self._refuse_what_does_not_fit()
+        self.trains_std = any(p.requires_grad for p in self.variance.parameters())
+        self.trains_entropy = self.trains_std or squash.entropy_depends_on_mean
+        self._check_settings()
 
-    def _refuse_what_does_not_fit(self) -> None:
+    def _check_settings(self) -> None:
         mode, squash = (_word(part) for part in (self.variance, self.squash))
         if self.squash.needs_independent and not self.variance.independent:
             raise ValueError(

@@ -212,7 +212,7 @@ def test_only_a_mode_with_parameters_trains_the_spread(make_policy, observations
     around_the_mean = distribution.reparameterise(_noise(policy)) - distribution.mode()
     gradients = torch.autograd.grad(around_the_mean.square().sum(), list(policy.parameters()))
     moved = any(gradient.abs().max() > 0.0 for gradient in gradients)
-    assert policy.trains_spread == moved == distribution.normal.std.requires_grad
+    assert policy.trains_std == moved == distribution.normal.std.requires_grad
 
 
 def test_learned_global_left_alone_equals_fixed(make_policy, observations):

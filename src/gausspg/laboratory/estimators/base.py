@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gausspg.estimators.base import Estimator, Offer
+from gausspg.estimators.base import Estimator, LearningSignals
 
 
 class LaboratoryEstimator(Estimator):
@@ -13,18 +13,18 @@ class LaboratoryEstimator(Estimator):
     estimators it is a mixture of, itself if it is none.
 
     Args:
-        offered: the kinds of evidence there are.
+        available: the learning signals there are.
 
     Raises:
         ValueError: values of freely chosen actions are not among them.
     """
 
-    evidence = "action_values"
+    learning_signal = "action_values"
     noises_per_action: int = 1
     weighs_scores: bool = False
 
-    def __init__(self, *, offered: Offer = frozenset({"action_values"})) -> None:
-        if self.evidence not in offered:
+    def __init__(self, *, available: LearningSignals = frozenset({"action_values"})) -> None:
+        if self.learning_signal not in available:
             word = type(self).__name__
             raise ValueError(
                 f"{word} needs values of freely chosen actions and this problem has trajectories "
@@ -36,7 +36,7 @@ class LaboratoryEstimator(Estimator):
         """See the class."""
         return (self,)
 
-    def evaluations(self, action_dim: int, trains_spread: bool) -> int:
+    def evaluations(self, action_dim: int, trains_std: bool) -> int:
         """Values that one action costs."""
-        del action_dim, trains_spread
+        del action_dim, trains_std
         return 1

@@ -25,9 +25,9 @@ class MeasureValued(LaboratoryEstimator):
 
     noises_per_action = 6
 
-    def evaluations(self, action_dim: int, trains_spread: bool) -> int:
+    def evaluations(self, action_dim: int, trains_std: bool) -> int:
         """See `LaboratoryEstimator`."""
-        return action_dim * (4 if trains_spread else 2)
+        return action_dim * (4 if trains_std else 2)
 
     def at_fresh_actions(
         self, distribution: ActionDistribution, noise: Tensor, value: ActionValue
@@ -59,7 +59,7 @@ class MeasureValued(LaboratoryEstimator):
             # [action_dim, K, batch, action_dim]: in copy i only dimension i is x.
             moved = torch.where(alone[:, None, None], x, base)
             with torch.no_grad():
-                found = value(distribution.encode(mean + std * moved).flatten(0, 1))
+                found = value(distribution.action_features(mean + std * moved).flatten(0, 1))
             return found.unflatten(0, (size, -1)).movedim(0, -1)
 
         rayleigh = torch.sqrt(-2.0 * torch.special.log_ndtr(radius))

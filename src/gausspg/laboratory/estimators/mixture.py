@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gausspg.estimators.base import Estimator, Offer
+from gausspg.estimators.base import Estimator, LearningSignals
 from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.score_function import ScoreFunction
 from gausspg.laboratory.estimators.base import LaboratoryEstimator
@@ -19,14 +19,17 @@ class Mixture(LaboratoryEstimator):
     differentiates_samples = True
 
     def __init__(
-        self, *, offered: Offer = frozenset({"action_values"}), action_samples: int = 1
+        self,
+        *,
+        available: LearningSignals = frozenset({"action_values"}),
+        action_samples: int = 1,
     ) -> None:
-        super().__init__(offered=offered)
+        super().__init__(available=available)
         self._score_function = ScoreFunction(
             "action_value", "none" if action_samples < 2 else "leave_one_out",
-            None, None, None, offered=offered, action_samples=action_samples,
+            None, None, None, available=available, action_samples=action_samples,
         )  # fmt: skip
-        self._reparameterised = Reparameterised("action_value", None, offered=offered)
+        self._reparameterised = Reparameterised("action_value", None, available=available)
 
     @property
     def parts(self) -> Sequence[Estimator]:

@@ -23,7 +23,7 @@ class WrongGradientThroughSample(LaboratoryEstimator):
     ) -> Tensor:
         """See `Estimator`; the gradient means nothing."""
         u = distribution.reparameterise(noise)
-        weights = value(distribution.encode(u)).detach()
+        weights = value(distribution.action_features(u)).detach()
         return (distribution.log_prob(u) * weights).mean(0)
 
 
@@ -48,7 +48,7 @@ class WrongDensityOfClippedValue(LaboratoryEstimator):
             )
         u = distribution.sample(noise)
         with torch.no_grad():
-            weights = value(distribution.encode(u))
+            weights = value(distribution.action_features(u))
         return (distribution.log_prob(u.clamp(-1.0, 1.0)) * weights).mean(0)
 
 
@@ -61,7 +61,7 @@ class WrongEntropyWithoutSquash(LaboratoryEstimator):
         self, distribution: ActionDistribution, noise: Tensor, value: ActionValue
     ) -> Tensor:
         """See `Estimator`; this part is right."""
-        return value(distribution.encode(distribution.reparameterise(noise))).mean(0)
+        return value(distribution.action_features(distribution.reparameterise(noise))).mean(0)
 
     def entropy(self, distribution: ActionDistribution) -> Tensor:
         """Return what is added for the entropy, `[batch]`.

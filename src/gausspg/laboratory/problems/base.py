@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gausspg.diagnostics.rows import Forward, grads_or_zeros
-from gausspg.estimators.base import Estimator, Offer
+from gausspg.estimators.base import Estimator, LearningSignals
 from gausspg.laboratory import quadrature
 from gausspg.laboratory.estimators.base import LaboratoryEstimator
 from gausspg.laboratory.estimators.wrong import WrongEntropyWithoutSquash
@@ -43,11 +43,11 @@ class Reference:
 class Problem(ABC):
     """J(theta), the gradient of which is estimated.
 
-    `offered` are the kinds of evidence it has for an estimator; `observation_dim` is 0 where there
-    is no state: the policy then is a mean and a scale.
+    `available` are the learning signals it has for an estimator; `observation_dim` is 0 where
+    there is no state: the policy then is a mean and a scale.
     """
 
-    offered: ClassVar[Offer]
+    available: ClassVar[LearningSignals]
     observation_dim: int = 0
     actions: BoxActions
 
@@ -70,7 +70,7 @@ class Problem(ABC):
         """Return the surrogate of each row, `[rows]`: the gradient of one is one estimate.
 
         Args:
-            estimator: as configured for what is `offered`.
+            estimator: as configured for what is `available`.
             forward: the policy, at observations `[rows, observation_dim]`, as often as need be.
             draws: from `draw`.
             shift: subtracted from every value.
@@ -86,7 +86,7 @@ class Problem(ABC):
         first = recipe.components[0].estimator
         each = 1
         if isinstance(first, LaboratoryEstimator):
-            each = first.evaluations(policy.latent_dim, policy.trains_spread)
+            each = first.evaluations(policy.latent_dim, policy.trains_std)
         return each * recipe.action_samples
 
     def exact(self, policy: Policy) -> Tensor | None:
@@ -134,7 +134,7 @@ class OneStep(Problem):
         temperature: weight of the entropy of the density that the squash declares.
     """
 
-    offered = frozenset({"action_values"})
+    available = frozenset({"action_values"})
     panels: int = 240
     """Of the quadrature in one dimension: more for an f that varies fast."""
 
@@ -193,8 +193,10 @@ class OneStep(Problem):
         (noise,) = draws
         distribution = forward(noise.new_zeros(noise.shape[1], 0))
 
-        def value(codes: Tensor) -> Tensor:
-            return codes.new_ones(codes.shape[:-1]) if of_one else self.value(codes) - shift
+        def value(features: Tensor) -> Tensor:
+            return (
+                features.new_ones(features.shape[:-1]) if of_one else self.value(features) - shift
+            )
 
         climbed = estimator.at_fresh_actions(distribution, noise, value)
         # What makes the action alone: an estimator may consume more, for other ends.
@@ -217,7 +219,7 @@ class OneStep(Problem):
         """See `Problem`."""
         (noise,) = draws
         distribution = forward(noise.new_zeros(noise.shape[1], 0))
-        return self.value(distribution.encode(distribution.sample(noise)))
+        return self.value(distribution.action_features(distribution.sample(noise)))
 
     def exact(self, policy: Policy) -> Tensor | None:
         """See `Problem`."""

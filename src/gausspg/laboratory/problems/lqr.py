@@ -25,7 +25,7 @@ class LinearQuadratic(Problem):
         gain_share: K as a share of the optimal gain.
     """
 
-    offered = frozenset({"trajectories", "dynamics"})
+    available = frozenset({"trajectories", "dynamics"})
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class LinearQuadratic(Problem):
         self, estimator: Estimator, forward: Forward, draws: Draws, shift: float, of_one: bool
     ) -> Tensor:
         """See `Problem`."""
-        through = estimator.evidence == "dynamics"
+        through = estimator.learning_signal == "dynamics"
         rewards, latents, distributions = self._unroll(forward, draws, through)
         ends = torch.zeros_like(rewards, dtype=torch.bool)
         ends[-1] = True

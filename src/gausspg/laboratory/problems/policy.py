@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gausspg.diagnostics.moments import Moments
 from gausspg.diagnostics.rows import Forward, RowWise
-from gausspg.estimators.base import Batch, Estimator, Offer, Trajectories
+from gausspg.estimators.base import Batch, Estimator, LearningSignals, Trajectories
 from gausspg.estimators.reparameterised import Reparameterised
 from gausspg.estimators.returns import reward_to_go
 from gausspg.estimators.score_function import ScoreFunction
@@ -79,7 +79,7 @@ class RecordedPolicy(Problem):
             )  # fmt: skip
 
     @property
-    def offered(self) -> Offer:  # type: ignore[override]
+    def available(self) -> LearningSignals:  # type: ignore[override]
         """See `Problem`: by what weighs an action."""
         return frozenset({"action_values" if self._returns == "critic" else "trajectories"})
 
@@ -106,8 +106,10 @@ class RecordedPolicy(Problem):
         action_value = self._run.action_value(observations)
         assert action_value is not None, "looked at when it was built"
 
-        def value(codes: Tensor) -> Tensor:
-            return codes.new_ones(codes.shape[:-1]) if of_one else action_value(codes) - shift
+        def value(features: Tensor) -> Tensor:
+            return (
+                features.new_ones(features.shape[:-1]) if of_one else action_value(features) - shift
+            )
 
         return estimator.at_fresh_actions(forward(observations), noise, value)
 
@@ -122,7 +124,7 @@ class RecordedPolicy(Problem):
         distribution = forward(observations)
         action_value = self._run.action_value(observations)
         assert action_value is not None, "looked at when it was built"
-        return action_value(distribution.encode(distribution.sample(noise)))
+        return action_value(distribution.action_features(distribution.sample(noise)))
 
     def reference(self, policy: Policy) -> Reference:
         """See `Problem`: a mean over many samples of the least variable estimator there is."""
@@ -132,13 +134,13 @@ class RecordedPolicy(Problem):
         if self._reference == "monte_carlo":
             estimator: Estimator = ScoreFunction(
                 "reward_to_go", "none", False, "plain", None,
-                offered=frozenset({"trajectories"}),
+                available=frozenset({"trajectories"}),
             )  # fmt: skip
             for begin in range(0, self._estimates, _EPISODES):
                 rows = min(_EPISODES, self._estimates - begin)
                 draws = self._episodes(rows, generator)
                 row_wise = RowWise(policy, rows)
-                with row_wise.watching():
+                with row_wise.recording():
                     found = self._of_episodes(estimator, row_wise.forward, draws, 0.0, False)
                     moments.add([row_wise.gradients(found)])
         else:
@@ -151,7 +153,7 @@ class RecordedPolicy(Problem):
                 action_value = self._run.action_value(states)
                 assert action_value is not None, "looked at when it was built"
                 row_wise = RowWise(policy, rows)
-                with row_wise.watching():
+                with row_wise.recording():
                     found = estimator.at_fresh_actions(
                         row_wise.forward(states), noise, action_value
                     )
