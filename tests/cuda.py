@@ -7,7 +7,10 @@ some iterations, in units of how far training has moved them, and how many optim
 both take. The status is other than 0 where the two part company from the start, or a number is not
 finite. Both see the same seeds, environments and noise; what differs is rounding, which training
 then amplifies, so that only the first iteration is held to a tolerance. `--device cpu` tries the
-script where there is no device, with two threads beside one.
+script where there is no device, with two threads beside one. `--variance WORD` tries that one alone,
+and further arguments are settings of all runs:
+
+    python tests/cuda.py --variance learned 'policy.hidden=[1024,1024]' learner.minibatch_rows=1024
 """
 
 import argparse
@@ -91,15 +94,18 @@ def main() -> int:
     """Train everything twice and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    device = parser.parse_args().device
+    parser.add_argument("--variance", choices=words("variance"), default=None)
+    parser.add_argument("settings", nargs="*")
+    arguments = parser.parse_args()
+    device = arguments.device
     if device == "cuda" and not torch.cuda.is_available():
         print("torch finds no CUDA device here: nothing was trained")
         return 0
     print(torch.cuda.get_device_name() if device == "cuda" else "the CPU with two threads")
     failed = 0
     for learner, settings in LEARNERS.items():
-        for variance in words("variance"):
-            chosen = (*settings, f"variance={variance}")
+        for variance in [arguments.variance] if arguments.variance else words("variance"):
+            chosen = (*settings, *arguments.settings, f"variance={variance}")
             mine, there = train(chosen, "cpu", 1), train(chosen, device, 2)
             first, last = apart(mine, there, 1), apart(mine, there, 2)
             bad = first > TOLERANCE or not there.finite

@@ -118,6 +118,8 @@ class Replay(Learner):
         self._target = copy.deepcopy(self._critic).requires_grad_(False)
         self._policy_parameters = [p for p in self._policy.parameters() if p.requires_grad]
         self._lrs = {"policy": self.lr, "critic": self.critic_lr or self.lr}
+        # One kernel for all parameters: without it an update takes 5% longer
+        # (`analysis/benchmarks/updates.py`).
         self._policy_optimiser = torch.optim.Adam(self._policy_parameters, lr=self.lr, fused=True)
         self._critic_optimiser = torch.optim.Adam(
             self._critic.parameters(), lr=self._lrs["critic"], fused=True
