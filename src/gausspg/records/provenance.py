@@ -46,7 +46,9 @@ class Source:
 def source() -> Source:
     """Return the present source; determined once per process, before anything is trained."""
     root = PACKAGE.parents[1]
-    commit = _git(root, "rev-parse", "HEAD")
+    # Installed from a wheel, the package may lie in an environment inside somebody else's clone.
+    cloned = (root / "conf" / "config.yaml").is_file()
+    commit = _git(root, "rev-parse", "HEAD") if cloned else None
     if commit is None:
         return Source(None, b"")
     index = _git(root, "rev-parse", "--git-path", "index")

@@ -5,6 +5,7 @@ Hydra alone is imported here: tab completion runs this.
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hydra.conf import HydraConf
@@ -37,6 +38,16 @@ def plain_values(
         if word and "hydra/" not in axis and axis != "tuned"
     }
     return {str(key): value for key, value in plain.items()}, words
+
+
+def as_typed(script: str) -> list[str]:
+    """Return the command of this process as it can be typed again.
+
+    Args:
+        script: what a clone runs it with; without a clone it is `gausspg`.
+    """
+    installed = Path(sys.argv[0]).name in ("gausspg", "cli.py")
+    return [*(["gausspg"] if installed else ["python", script]), *sys.argv[1:]]
 
 
 def composes(compose: Callable[[], object]) -> bool:

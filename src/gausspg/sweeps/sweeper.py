@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.utils import get_object
 
+from gausspg.sweeps.command import as_typed
 from gausspg.sweeps.launcher import Launcher, compose
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Sweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         (jobs,) = self.split_arguments(overrides, max_batch_size=None)
+        print(f"{len(jobs)} runs: composing them, loading torch and MLflow", flush=True)
         composed = [compose(self.hydra_context, self.config, job) for job in jobs]
         program = self._import_program()
         from gausspg.sweeps.sweep import Sweep
@@ -47,8 +49,7 @@ class Sweeper(BasicSweeper):
             pairs = zip(numbers, folders, strict=True)
             return self._launch([[*jobs[number], folder] for number, folder in pairs])
 
-        command = ["python", program.script, *sys.argv[1:]]
-        sys.exit(Sweep(program, composed, command).run(launch))
+        sys.exit(Sweep(program, composed, as_typed(program.script)).run(launch))
 
     def _import_program(self) -> "Program":
         from gausspg.sweeps import preload
