@@ -7,8 +7,8 @@ some iterations, in units of how far training has moved them, and how many optim
 both take. The status is other than 0 where the two part company from the start, or a number is not
 finite. Both see the same seeds, environments and noise; what differs is rounding, which training
 then amplifies, so that only the first iteration is held to a tolerance. `--device cpu` tries the
-script where there is no device, with two threads beside one. `--variance WORD` tries that one alone,
-and further arguments are settings of all runs:
+script where there is no device, with two threads beside one. `--variance WORD` tries that one
+alone, and further arguments are settings of all runs:
 
     python tests/cuda.py --variance learned 'policy.hidden=[1024,1024]' learner.minibatch_rows=1024
 """

@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[1]
 _NOT_COUNTED = ("existing", "jobs", "sweep_name", "tracking", "video")
 # Rooms of the package that start, show and record runs. Training imports none of them, so a change
 # there changes no number, and what is recorded already stays the same run.
-_NOT_COMPUTING = ("records", "sweeps", "tracking")
+_NOT_COMPUTING = ("__init__.py", "records", "sweeps", "tracking")
 _DISTRIBUTIONS = ("torch", "numpy", "gymnasium", "box2d", "box2d-py", "mujoco")
 
 

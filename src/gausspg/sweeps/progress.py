@@ -27,6 +27,9 @@ __all__ = ["Display", "Progress", "clock", "display", "summary_table"]
 PLAIN_SECONDS = 10.0
 """How often a run says where it is, where lines cannot be updated."""
 
+PROGRESS_VARIABLE = "GAUSSPG_PROGRESS_SECONDS"
+"""Environment variable: the same, for who overwrites these lines and wants more of them."""
+
 _REDRAW_SECONDS = 0.2
 _TABLE_WIDTH = 100
 _NARROWEST = 12
@@ -43,16 +46,18 @@ class Display(Protocol):
 
 
 def display(
-    jobs: Sequence[Job], stream: TextIO | None = None, every: float = PLAIN_SECONDS
+    jobs: Sequence[Job], stream: TextIO | None = None, every: float | None = None
 ) -> "AbstractContextManager[Display]":
     """The display for `jobs` on `stream` (default stderr, so that stdout stays for results).
 
-    `every` is the number of seconds between two plain lines of one run. A terminal that calls
-    itself dumb gets plain lines.
+    `every` is the number of seconds between two plain lines of one run; None: as the environment
+    says, else `PLAIN_SECONDS`. A terminal that calls itself dumb gets plain lines.
     """
     stream = sys.stderr if stream is None else stream
     if stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
         return _LiveDisplay(jobs, stream)
+    if every is None:
+        every = float(os.environ.get(PROGRESS_VARIABLE, PLAIN_SECONDS))
     return _PlainDisplay(jobs, stream, every)
 
 
