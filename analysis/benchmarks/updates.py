@@ -67,7 +67,11 @@ def main() -> None:
         torch.stack(lowest).amin(0).mean().backward()
 
     fit(twins)
-    networks = [[*twins[0].parameters()], [*separate[0].parameters()], [torch.zeros(())]]
+    networks: list[list[torch.Tensor]] = [
+        [*twins[0].parameters()],
+        [*separate[0].parameters()],
+        [torch.zeros(())],
+    ]
     for parameter in (one for network in networks for one in network):
         parameter.grad = torch.zeros_like(parameter)
     fused = [torch.optim.Adam(network, fused=True) for network in networks]
@@ -78,7 +82,8 @@ def main() -> None:
     }
     for _ in range(4):
         training.iterate()
-    updates, savings = [], {name: [] for name in measured}
+    updates: list[float] = []
+    savings: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(turns):
         updates.append(update_seconds(training))
         for name, (kept, simple) in measured.items():
