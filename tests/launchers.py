@@ -123,7 +123,7 @@ def preempted(folder: Path) -> list[str]:
                 "hydra.launcher.cpus_per_task=1", "hydra.launcher.timeout_min=10")  # fmt: skip
     command = Command(folder / "out", root, "-m", "seed=0", *words, *launcher, anew=True)
     process = command.start()
-    metrics = "runs/*/*seed0/metrics.jsonl"
+    metrics = "runs/*/*-s0/metrics.jsonl"
     if not eventually(lambda: any(path.stat().st_size for path in root.glob(metrics))):
         return [f"the job did not begin: {command.err}"]
     (run,) = (path.parent for path in root.glob(metrics))

@@ -36,8 +36,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
 
 def runs(root: Root) -> list[Path]:
     """Return the folders of the runs, by seed."""
-    found = [path for path in run_folders(root.folder / "runs") if "seed" in path.name]
-    return sorted(found, key=lambda path: path.name.rpartition("seed")[2])
+    found = [path for path in run_folders(root.folder / "runs") if path.parent.name != "runs"]
+    return sorted(found, key=lambda path: path.name.rpartition("-s")[2])
 
 
 def content(folder: Path, *left_out: str) -> dict[str, str]:

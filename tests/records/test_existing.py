@@ -114,7 +114,7 @@ class TestASweepAgain:
 
     def test_one_that_failed_is_tried_again(self, root: Root) -> None:
         before = self.runs(root)
-        folder = next((root.folder / "runs").glob("*-again/*seed1/status.json")).parent
+        folder = next((root.folder / "runs").glob("*-again/*-s1/status.json")).parent
         write_status(folder, status="FAILED", error="as if")
         again = root.command("-m", *SWEEP)
         assert again.run() == 0

@@ -128,7 +128,9 @@ class TestRoundTrip:
                 assert status.get(key) == was.get(key)
 
     def test_it_is_reproduced_by_its_new_and_by_its_old_id(self, taker: Root) -> None:
-        folder = next(path for path in run_folders(taker.folder / "runs") if "seed1" in path.name)
+        folder = next(
+            path for path in run_folders(taker.folder / "runs") if path.name.endswith("-s1")
+        )
         new, old = (read_status(folder)[which] for which in ("run_id", "begun_as"))
         assert new != old
         for which in (new, old):
@@ -152,7 +154,7 @@ class TestRoundTrip:
 
     def test_its_policy_acts(self, giver: Root, taker: Root) -> None:
         run_id = read_status(next(p for p in giver.runs() + list(
-            run_folders(giver.folder / "runs")) if "seed0" in p.name))["run_id"]  # fmt: skip
+            run_folders(giver.folder / "runs")) if p.name.endswith("-s0")))["run_id"]  # fmt: skip
         one, other = (load_agent(run_id, root.uri) for root in (giver, taker))
         assert (one.act([0.1, 0.2, 0.3]) == other.act([0.1, 0.2, 0.3])).all()
 
@@ -300,7 +302,7 @@ def test_the_command_refuses_with_a_status(copy: Path, tmp_path: Path, giver: Ro
 
 
 def test_a_run_by_its_id_comes_alone(giver: Root, tmp_path: Path) -> None:
-    folder = next(path for path in run_folders(giver.folder / "runs") if "seed0" in path.name)
+    folder = next(path for path in run_folders(giver.folder / "runs") if path.name.endswith("-s0"))
     run_id = read_status(folder)["run_id"]
     out = tmp_path / "out"
     assert command("share.py", giver.folder, "export", run_id, str(out)).returncode == 0
@@ -338,7 +340,7 @@ def test_neither_a_store_nor_a_path_is_given_away(tmp_path: Path) -> None:
     done = command("share.py", root.folder, "export", read_status(folder)["run_id"], str(out))
     assert done.returncode == 0, done.stderr
     texts = [path.read_text() for path in out.rglob("*") if path.suffix in (".json", ".yaml")]
-    assert len(texts) == 5
+    assert len(texts) == 6
     assert not any("elsewhere" in text.replace(f"tracking.uri={uri}", "") for text in texts)
     # The run that is alone in an export needs no name, and its record lacks nothing else.
     done = command("reproduce.py", tmp_path, str(out))

@@ -114,9 +114,7 @@ def test_an_interruption_reaches_the_run(root: Path) -> None:
     )
 
     def begun() -> list[Path]:
-        return [
-            path for path in (root / "runs").glob("*seed9/metrics.jsonl") if path.stat().st_size
-        ]
+        return [path for path in (root / "runs").glob("*-s9/metrics.jsonl") if path.stat().st_size]
 
     assert eventually(begun)
     (path,) = begun()

@@ -283,7 +283,7 @@ class TestSingleRun:
         assert f"mlflow ui --backend-store-uri {commands.uri}\n" in command.out
         assert f"run id: {run['run_id']}\n" in command.out
         lines = command.out.splitlines()
-        assert "pendulum-gaussian-learned_global-tanh-score_function-on_policy-seed3" in lines
+        assert "pendulum learned_global tanh score_function on_policy gaussian s3" in lines
         place = next(i for i, line in enumerate(lines) if line.startswith("seed "))
         head, cells = (re.split("  +", line.strip()) for line in lines[place : place + 2])
         row = dict(zip(head, cells, strict=True))
@@ -325,7 +325,7 @@ class TestSingleRun:
         assert config == expected
         with Image.open(artifact_file(commands.uri, run_id, "policy.gif")) as image:
             assert image.width == 40
-        (folder,) = commands.folders("*-seed3")
+        (folder,) = commands.folders("*-s3")
         for name in ("final.pt", "best.pt"):
             artifact = artifact_file(commands.uri, run_id, name)
             assert artifact.read_bytes() == (folder / name).read_bytes()
@@ -335,7 +335,7 @@ class TestSingleRun:
     ) -> None:
         monkeypatch.setenv("GAUSSPG_ROOT", str(commands.root))
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        (folder,) = commands.folders("*-seed3")
+        (folder,) = commands.folders("*-s3")
         observations = np.random.default_rng(0).normal(size=(5, 3))
         expected = load(folder / "final.pt").act(observations)
         assert np.array_equal(load(run["run_id"]).act(observations), expected)
@@ -495,7 +495,7 @@ class TestInterruption:
     def test_sigterm_ends_a_single_run_as_killed(self, commands: Commands) -> None:
         command = commands["terminated"]
         process = command.start()
-        assert eventually(lambda: commands.folders("*-seed50")), command.err
+        assert eventually(lambda: commands.folders("*-s50")), command.err
         assert list(commands.runs(seed="50")["status"]) == ["RUNNING"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 130

@@ -118,7 +118,7 @@ def _write(
         except RecordError as error:
             raise SharedError(str(error)) from error
     target.mkdir()
-    for name in (*shared.ARTIFACTS, shared.TABLE):
+    for name in (*shared.ARTIFACTS, *shared.TABLES):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
     _remove_store_uri(target / shared.CONFIG)

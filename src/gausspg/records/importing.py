@@ -140,14 +140,15 @@ def _build(source: Path, run: SharedRun, target: Path, uri: str) -> None:
     """Write a run's folder as training leaves it, without checkpoints and animation."""
     target.mkdir(parents=True)
     sent = [name for name in shared.ARTIFACTS if name in run.files]
-    for name in (*sent, *({shared.TABLE} & set(run.files))):
+    tables = [name for name in shared.TABLES if name in run.files]
+    for name in (*sent, *tables):
         shutil.copyfile(source / name, target / name)
     (target / "metrics.jsonl").write_bytes(shared.to_lines(source / shared.METRICS))
     recorded = shared.run_in(source)
     described = {name: recorded[name] for name in _DESCRIPTION}
     write_description(target, **described, parent_run_id=run.parent)
     labels = [f"artifact {name}" for name in sent]
-    labels += [f"table {shared.TABLE}"] if shared.TABLE in run.files else []
+    labels += [f"table {name}" for name in tables]
     is_whole = recorded["status"] == "FINISHED" and recorded["tags"].get("kind") != "sweep"
     write_status(
         target, status=recorded["status"], error=recorded.get("error"), name=recorded["name"],

@@ -72,12 +72,6 @@ def from_store(uri: str, run_id: str) -> Record:
         history = metric_history(uri, [run_id], None)
     except StoreError as error:
         raise RecordError(str(error)) from error
-    points = _timeless(
-        ((int(step), str(metric)), float(value))
-        for step, metric, value in zip(
-            history["step"], history["metric"], history["value"], strict=True
-        )
-    )
 
     def artifact(name: str) -> Path:
         try:
@@ -85,7 +79,22 @@ def from_store(uri: str, run_id: str) -> Record:
         except StoreError as error:
             raise RecordError(f"the record of run {run_id} is not whole: {error}") from error
 
+    points = _timeless(
+        ((int(step), str(metric)), float(value))
+        for step, metric, value in zip(
+            history["step"], history["metric"], history["value"], strict=True
+        )
+    ) | _points_of_table(uri, run_id, int(history["step"].max()) if len(history) else 0)
     return _checked(run_id, str(runs["status"].iloc[0]), points, artifact)
+
+
+def _points_of_table(uri: str, run_id: str, step: int) -> Points:
+    """Return the metrics of a run's end that the store has no curve of; none of older versions."""
+    try:
+        table = json.loads(artifact_file(uri, run_id, shared.FINAL_TABLE).read_text("utf-8"))
+    except StoreError:
+        return {}
+    return {(step, str(name)): float(value) for name, value in table["data"]}
 
 
 def from_folder(folder: Path) -> Record:

@@ -32,8 +32,10 @@ ARTIFACTS = (
     CONFIG, PROVENANCE, PATCH, RESULT, trainer.FINAL, trainer.BEST, trainer.EPISODES, "plan.json",
     "summary.csv", "summary.md",
 )  # fmt: skip
-TABLE = "summary.json"
-_FILES = (RUN, METRICS, *ARTIFACTS, TABLE)
+FINAL_TABLE = "final.json"
+"""With the metrics of a run's end that MLflow gets no curve of."""
+TABLES = ("summary.json", FINAL_TABLE)
+_FILES = (RUN, METRICS, *ARTIFACTS, *TABLES)
 _ID = re.compile(r"[\w\-]{1,64}", re.ASCII)
 _COLUMNS = {
     "line": "int32", "step": "int64", "time": "float64", "metric": "category", "value": "float64",

@@ -10,24 +10,23 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gausspg.sweeps.command import INTERRUPTED, REFUSED, as_typed, composes, plain_values
+from gausspg.sweeps.command import (
+    CLONE,
+    CONF,
+    INTERRUPTED,
+    REFUSED,
+    as_typed,
+    composes,
+    plain_values,
+)
 
 # Torch, MLflow and the rest of the package are imported where they are needed: tab completion runs
 # this file.
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_CLONE = _PACKAGE.parents[1]
-IN_CLONE = (_CLONE / "conf" / "config.yaml").is_file()
-"""Whether the package lies in a clone; a wheel brings `conf/` and `sweeps/` inside the package."""
-
 _single: list[tuple[dict[str, Any], dict[str, str]]] = []
 
 
-@hydra.main(
-    config_path=str((_CLONE if IN_CLONE else _PACKAGE) / "conf"),
-    config_name="config",
-    version_base="1.3",
-)
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def train(config: DictConfig) -> float | None:
     """Train one job of a sweep in the worker of a launcher; note a single run for `main`."""
     composed = plain_values(config, HydraConfig.get())
@@ -46,7 +45,7 @@ def main() -> int:
     0 all runs finished, 1 some did not, 2 nothing was done because a setting is wrong, 130
     interrupted. Runs are kept in `runs/` of the clone; of a wheel, in `runs/` of this folder.
     """
-    os.environ.setdefault("GAUSSPG_ROOT", str(_CLONE if IN_CLONE else Path.cwd()))
+    os.environ.setdefault("GAUSSPG_ROOT", str(CLONE or Path.cwd()))
     # Hydra would print its own report of an error and leave with status 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _single.clear()

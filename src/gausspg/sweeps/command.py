@@ -13,6 +13,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+CLONE: Path | None = _PACKAGE.parents[1]
+"""That the package lies in; None where it was installed from a wheel, which has `conf/` inside."""
+if not (_PACKAGE.parents[1] / "conf" / "config.yaml").is_file():
+    CLONE = None
+
+CONF = (CLONE or _PACKAGE) / "conf"
+
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
 

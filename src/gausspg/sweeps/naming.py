@@ -42,6 +42,21 @@ def distinguishing(
     return [{key: one.get(key) for key in [*names, "seed"]} for one in flat]
 
 
+def run_name(label: Mapping[str, object], axes: Sequence[str]) -> str:
+    """Return the name of a run of a sweep, which begins with what varies: `full tanh s3`.
+
+    Args:
+        label: of the job, see `distinguishing`.
+        axes: words, which stand alone; a setting stands with its name.
+    """
+    parts = [
+        str(value) if key in axes else f"{key.rpartition('.')[2]}={value}"
+        for key, value in label.items()
+        if key != "seed" and value is not None
+    ]
+    return " ".join([*parts, f"s{label['seed']}"])
+
+
 def _differ(key: str, jobs: Sequence[Mapping[str, object]]) -> bool:
     return len({repr(one.get(key)) for one in jobs}) > 1
 

@@ -5,6 +5,8 @@ with the sweep's own folder, in which the record of the sweep tells the rest. A 
 again with the same overrides, because a cluster had taken it off, finds its own run there.
 """
 
+import json
+import re
 import shlex
 import time
 import uuid
@@ -14,13 +16,36 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from gausspg.tracking import location, read_description, read_status, without_credentials
+from gausspg.tracking import (
+    location,
+    read_description,
+    read_status,
+    without_credentials,
+    write_atomically,
+)
 from gausspg.training.build import SettingsError
+
+NAMES = "names.json"
+"""A sweep's file with the name of the run in each of its folders."""
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """Return a folder that is not there yet: the time sorts, the random end tells apart."""
-    return parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}-{name}"
+    """Return a folder that is not there yet: the time sorts, the random part tells apart."""
+    readable = re.sub(r"[^\w.=]+", "-", name).strip("-")[:100]
+    return parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}-{readable}"
+
+
+def write_names(parent: Path, names: Mapping[Path, str]) -> None:
+    """Note in a sweep's folder how its runs are called, before they begin."""
+    content = json.dumps({folder.name: name for folder, name in names.items()}, indent=0)
+    write_atomically(parent / NAMES, content.encode())
+
+
+def given_name(folder: Path) -> str | None:
+    """Return how the sweep around a run's folder calls it, None outside a sweep."""
+    path = folder.parent / NAMES
+    found: str | None = json.loads(path.read_text()).get(folder.name) if path.is_file() else None
+    return found
 
 
 def override(folder: Path) -> str:

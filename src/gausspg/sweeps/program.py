@@ -46,6 +46,7 @@ class Program(ABC):
         axes: words that name a job, in this order.
         carried: the same in the order in which others bring them along.
         preload: modules that a job's process needs.
+        compared: metrics that MLflow's list of runs shows first.
     """
 
     script: ClassVar[str]
@@ -53,6 +54,7 @@ class Program(ABC):
     axes: ClassVar[tuple[str, ...]]
     carried: ClassVar[tuple[str, ...]]
     preload: ClassVar[tuple[str, ...]]
+    compared: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def check(self, composed: Sequence[Composed]) -> None:

@@ -13,10 +13,11 @@ from gausspg.sweeps.jobs import Job, Result, Started
 from gausspg.sweeps.progress import Progress, display
 from gausspg.sweeps.sweep import browser
 from gausspg.sweeps.training import TRAINING, look_up, request_alone
-from gausspg.tracking import StoreError, without_credentials
+from gausspg.tracking import StoreError, share_view, without_credentials
 from gausspg.tracking.termination import Terminated, terminate_as_exception
 from gausspg.training.build import SettingsError
 
+_VIEW = "runs"
 _FORESEEN = (ArithmeticError, EnvironmentFailedError, OSError, SettingsError, StoreError)
 
 
@@ -42,7 +43,8 @@ def run_single(composed: Composed, command: Sequence[str]) -> int:
         stopped_by = None
     else:
         status, stopped_by = _train(request)
-    print(f"\nBrowse the runs:  {browser(store)}", flush=True)
+    share_view(store, _VIEW, TRAINING.axes, TRAINING.compared)
+    print(f"\nBrowse the runs:  {browser(store, _VIEW)}", flush=True)
     if stopped_by is not None:
         # Whole, and last: the table cuts it.
         print(f"error: {stopped_by}", file=sys.stderr)

@@ -13,9 +13,11 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from gausspg.records.parameters import Composed
 from gausspg.sweeps import place
-from gausspg.sweeps.command import FINISHED, INTERRUPTED, REFUSED, SOME_FAILED
+from gausspg.sweeps.command import CONF, FINISHED, INTERRUPTED, REFUSED, SOME_FAILED
 from gausspg.sweeps.ending import JobError
 from gausspg.sweeps.jobs import one_line
+from gausspg.sweeps.naming import run_name
+from gausspg.sweeps.notes import question_of, sweep_note
 from gausspg.sweeps.program import Decision, Program
 from gausspg.tracking import (
     Store,
@@ -27,6 +29,7 @@ from gausspg.tracking import (
     read_metrics,
     read_status,
     record_vanished,
+    share_view,
     without_credentials,
 )
 from gausspg.tracking.termination import Terminated, terminate_as_exception
@@ -91,16 +94,28 @@ class Sweep:
                 # First for the eyes: a store or a disk that fails now must not cost the table.
                 self._program.print_table(rows, list(self._labels[0]))
                 print(f"sweep {self._name} ({self._id}): {self._folder}")
-                recorder.summarise(rows, statuses, interrupted)
+                recorder.summarise(rows, statuses, interrupted, self._note(rows))
         except (StoreError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return SOME_FAILED if statuses else REFUSED
         except (KeyboardInterrupt, Terminated):
             return INTERRUPTED
-        print(f"\nBrowse the runs:  {browser(self._store)}")
+        print(f"\nBrowse the runs:  {browser(self._store, self._share_view())}")
         if interrupted:
             return INTERRUPTED
         return FINISHED if set(statuses) == {"FINISHED"} else SOME_FAILED
+
+    def _note(self, rows: Sequence[Mapping[str, object]]) -> str:
+        words = self._composed[0][1]
+        question = question_of(CONF / "sweep" / f"{words.get('sweep')}.yaml")
+        return sweep_note(question, self._command, rows, list(self._program.columns({})))
+
+    def _share_view(self) -> str:
+        """Have MLflow list this sweep's runs with its columns first; return the view's key."""
+        varied = list(self._labels[0])
+        search = f"tags.sweep_id = '{self._id}'"
+        share_view(self._store, self._id, varied, self._program.compared, search)
+        return self._id
 
     def _plan(self) -> list[dict[str, object]]:
         # All words, also those that the jobs share: the next sweep of this name may have others.
@@ -124,7 +139,7 @@ class Sweep:
         """Run what is to be run; return how all ended, and whether that was interrupted."""
         ended = [_without_running(decision) for decision in self._decisions]
         numbers = [n for n, one in enumerate(self._decisions) if one.action in ("train", "resume")]
-        folders = [self._job_folder(number) for number in numbers]
+        folders = self._job_folders(numbers)
         before = [read_status(folder).get("started") for folder in folders]
         problem, interrupted = None, False
         returns: Sequence[JobReturn | None] = []
@@ -143,11 +158,20 @@ class Sweep:
             ended[number] = self._find_end(folder, started, returned, problem)
         return ended, interrupted
 
-    def _job_folder(self, number: int) -> Path:
-        decision, (config, words) = self._decisions[number], self._composed[number]
-        if decision.action == "resume" and decision.known is not None:
-            return decision.known.folder
-        return place.new_folder(self._folder, self._program.name(words, config))
+    def _job_folders(self, numbers: Sequence[int]) -> list[Path]:
+        """Return a folder for each job to be run; what is resumed keeps its own."""
+        names: dict[Path, str] = {}
+        folders = []
+        for number in numbers:
+            decision = self._decisions[number]
+            if decision.action == "resume" and decision.known is not None:
+                folders.append(decision.known.folder)
+                continue
+            name = run_name(self._labels[number], self._program.axes)
+            folders.append(place.new_folder(self._folder, name))
+            names[folders[-1]] = name
+        place.write_names(self._folder, names)
+        return folders
 
     def _find_end(
         self, folder: Path, before: float | None, returned: JobReturn | None, problem: str | None
@@ -201,9 +225,17 @@ def _error_of(returned: JobReturn) -> str:
     return str(error) if isinstance(error, JobError) else one_line(error)
 
 
-def browser(store: Store) -> str:
-    """Say how to see the runs in MLflow's UI, in its part for trained models."""
-    path = f"/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+def browser(store: Store, view: str) -> str:
+    """Say how to see the runs in MLflow's UI, in its part for trained models.
+
+    Args:
+        store: of the runs.
+        view: key of a shared one, see `gausspg.tracking.share_view`.
+    """
+    path = (
+        f"/#/experiments/{store.experiment_id}/runs"
+        f"?viewStateShareKey={view}&workflowType=machine_learning"
+    )
     uri = without_credentials(store.uri)
     if is_server(uri):
         return uri.rstrip("/") + (path if store.experiment_id is not None else "")

@@ -41,6 +41,7 @@ class Training(Program):
     # An estimator brings its learner along, that its squash.
     carried = ("diagnostics", "squash", "learner", "policy", "variance", "estimator", "env")
     preload = preload.TRAINING
+    compared = tuple(_COLUMNS.values())
 
     def check(self, composed: Sequence[Composed]) -> None:
         """See `Program.check`: everything that a run consists of is built once."""
@@ -112,9 +113,9 @@ class Training(Program):
         summary_table(rows, heads)
 
     def name(self, words: Mapping[str, str], config: Mapping[str, Any]) -> str:
-        """Return the words and the seed."""
-        axes = [words[axis] for axis in self.axes if axis in words and axis != "diagnostics"]
-        return "-".join([*axes, f"seed{config['seed']}"])
+        """Return the words, the environment's first, and the seed."""
+        axes = ("env", "variance", "squash", "estimator", "learner", "policy")
+        return " ".join([*(words[axis] for axis in axes if axis in words), f"s{config['seed']}"])
 
 
 TRAINING = Training()
@@ -186,9 +187,14 @@ def request_for(
     config, words = composed
     origin = provenance.collect(config, tags["command"])
     parts = {f"identity.{name}": value for name, value in asdict(identity).items()}
-    more = {"commit": origin["commit"] or "none", "dirty": str(origin["dirty"]).lower()}
+    more = {
+        "commit": origin["commit"] or "none", "dirty": str(origin["dirty"]).lower(),
+        # By which MLflow's own columns and filters work.
+        "mlflow.source.type": "LOCAL", "mlflow.source.name": TRAINING.script,
+        "mlflow.source.git.commit": origin["commit"] or "none",
+    }  # fmt: skip
     return worker.Request(
-        config, words, TRAINING.name(words, config), folder,
+        config, words, place.given_name(folder) or TRAINING.name(words, config), folder,
         {**tags, "identity": identity.key, **parts, **more}, store, parent, identity, origin,
         provenance.source().patch, action,
     )  # fmt: skip

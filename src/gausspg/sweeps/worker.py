@@ -1,5 +1,6 @@
 """One run from its settings to its record: what happens inside the process of a job."""
 
+import hashlib
 import json
 import sys
 import time
@@ -13,17 +14,19 @@ import torch
 import yaml
 
 from gausspg.envs import video
-from gausspg.records import existing, reading, shared
+from gausspg.records import existing, model, reading, shared
 from gausspg.records.identity import Identity
 from gausspg.records.parameters import parameters
 from gausspg.streams import Streams
 from gausspg.sweeps.jobs.child import Started
+from gausspg.sweeps.notes import run_note
 from gausspg.sweeps.progress import Progress
 from gausspg.tracking import (
     PROVENANCE_FILES,
     Recorder,
     Store,
     StoreError,
+    in_table,
     read_metrics,
     without_credentials,
     write_atomically,
@@ -113,17 +116,51 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         request.parent_run_id, resume=request.resume,
     ) as recorder:  # fmt: skip
         report(Started(recorder.run_id))
+        recorder.describe(_note(request, recorder))
         if request.resume:
             _go_on(parts.trainer, recorder)
         existing.record_identity(request.folder, request.identity)
         _record_origin(request, recorder)
-        metrics = _train(parts.trainer, parts.settings, recorder, report)
-        result = reading.record_hashes(request.folder)
-        recorder.text(shared.RESULT, json.dumps(result, indent=1) + "\n")
-        for name in (trainer.FINAL, trainer.BEST, trainer.EPISODES):
-            recorder.artifact(request.folder / name)
+        recorder.dataset(**_dataset(request.config))
+        try:
+            metrics = _train(parts.trainer, parts.settings, recorder, report)
+        except Exception as error:
+            recorder.describe(_note(request, recorder, error=" ".join(str(error).split())))
+            raise
+        _record_end(request, recorder, metrics)
         _animate(recorder, parts)
     return metrics
+
+
+def _record_end(request: Request, recorder: Recorder, metrics: Mapping[str, float]) -> None:
+    result = reading.record_hashes(request.folder)
+    recorder.text(shared.RESULT, json.dumps(result, indent=1) + "\n")
+    for name in (trainer.FINAL, trainer.BEST, trainer.EPISODES):
+        recorder.artifact(request.folder / name)
+    # As text: MLflow's tables keep ten digits of a number.
+    table = {name: repr(value) for name, value in metrics.items() if in_table(name)}
+    recorder.table(shared.FINAL_TABLE, {"metric": [*table], "value": [*table.values()]})
+    for path in model.write(request.folder):
+        recorder.artifact(path)
+    recorder.describe(_note(request, recorder, metrics))
+
+
+def _note(
+    request: Request,
+    recorder: Recorder,
+    metrics: Mapping[str, float] | None = None,
+    error: str | None = None,
+) -> str:
+    command = request.tags["command"]
+    return run_note(request.words, request.config, command, recorder.run_id, metrics, error)
+
+
+def _dataset(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment as what a run trains on: name, version, settings and their digest."""
+    env = config["env"]
+    source = json.dumps(env, sort_keys=True)
+    digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+    return {"name": env["id"], "digest": digest, "source_type": "gymnasium", "source": source}
 
 
 def _shown(config: Mapping[str, Any]) -> dict[str, Any]:

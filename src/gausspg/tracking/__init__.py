@@ -17,6 +17,8 @@ from gausspg.tracking.folder import (
     write_status,
 )
 from gausspg.tracking.liveness import VANISHED, is_running
+from gausspg.tracking.mirror import in_table
+from gausspg.tracking.model import write_model
 from gausspg.tracking.reading import (
     RUN_COLUMNS,
     artifact_file,
@@ -27,7 +29,13 @@ from gausspg.tracking.reading import (
     run_descriptions,
 )
 from gausspg.tracking.recorder import Recorder
-from gausspg.tracking.runs import add_artifacts, add_text, record_vanished, set_status
+from gausspg.tracking.runs import (
+    add_artifacts,
+    add_text,
+    add_to_note,
+    record_vanished,
+    set_status,
+)
 from gausspg.tracking.store import (
     ServerUnreachableError,
     Store,
@@ -36,7 +44,8 @@ from gausspg.tracking.store import (
     open_store,
     unreachable_store,
 )
-from gausspg.tracking.sweep import SweepRecorder, sweep_tags
+from gausspg.tracking.sweep import SweepRecorder, markdown, sweep_tags
+from gausspg.tracking.view import share_view
 
 __all__ = [
     "PROVENANCE_FILES",
@@ -49,14 +58,17 @@ __all__ = [
     "SweepRecorder",
     "add_artifacts",
     "add_text",
+    "add_to_note",
     "artifact_file",
     "current_id",
     "default_uri",
     "deliver",
     "find_runs",
     "has_run",
+    "in_table",
     "is_running",
     "is_server",
+    "markdown",
     "metric_history",
     "open_store",
     "read_description",
@@ -66,6 +78,7 @@ __all__ = [
     "run_descriptions",
     "run_folders",
     "set_status",
+    "share_view",
     "sweep_tags",
     "undelivered",
     "unreachable_store",
@@ -73,5 +86,6 @@ __all__ = [
     "without_credentials",
     "write_atomically",
     "write_description",
+    "write_model",
     "write_status",
 ]

@@ -17,7 +17,7 @@ from gausspg.tracking.folder import (
 from gausspg.tracking.liveness import VANISHED, Claim, is_running
 from gausspg.tracking.mirror import BATCH, read_points, to_entities
 from gausspg.tracking.registration import register_run
-from gausspg.tracking.runs import send_table
+from gausspg.tracking.runs import send_dataset, send_file, send_table
 
 
 def undelivered(runs: Path) -> Iterator[Path]:
@@ -72,13 +72,16 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
         offset, points = offset + used, points + len(batch)
     # A process that vanished left no list of unsent files.
     names = PROVENANCE_FILES if status["status"] == "RUNNING" else _named(status, "artifact")
-    files = [path for path in map(folder.joinpath, names) if path.is_file()]
-    for path in files:
-        client.log_artifact(run_id, str(path))
+    files = [name for name in names if (folder / name).is_file()]
+    for name in files:
+        send_file(client, run_id, folder, name)
     for path in map(folder.joinpath, _named(status, "table")):
         if path.is_file():
             send_table(client, run_id, path)
-    tags = read_description(folder).get("tags", {})
+    described = read_description(folder)
+    tags = described.get("tags", {})
+    if "dataset" in described and "dataset" in (status.get("unsent") or []):
+        send_dataset(client, run_id, described["dataset"])
     for key in _named(status, "tag"):
         if key in tags:
             client.set_tag(run_id, key, tags[key])

@@ -32,6 +32,13 @@ _UNREACHABLE_SECONDS = 2.0
 _LAST_TRY_SECONDS = 0.5
 
 
+_AT_END = ("eval/final_", "eval/best_")
+_COMPARED = {
+    "eval/final_deterministic_return_mean", "eval/final_stochastic_return_mean",
+    "eval/final_deterministic_solved_share", "eval/best_deterministic_return_mean",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Point:
     """One value of one metric; `time` in seconds since the epoch."""
@@ -169,10 +176,20 @@ def read_points(path: Path, offset: int) -> tuple[list[Point], int]:
 
 
 def to_entities(points: Sequence[Point]) -> list[Any]:
-    """Return the points as MLflow entities."""
+    """Return the points as MLflow entities, without those that a table holds (`in_table`)."""
     from mlflow.entities import Metric
 
-    return [Metric(p.key, p.value, int(p.time * 1000), p.step) for p in points]
+    return [
+        Metric(p.key, p.value, int(p.time * 1000), p.step) for p in points if not in_table(p.key)
+    ]
+
+
+def in_table(name: str) -> bool:
+    """Tell whether a metric of the end is left to the run's table `final.json`.
+
+    As curves of one point each they would fill the charts; the few that runs are compared by stay.
+    """
+    return name.startswith(_AT_END) and name not in _COMPARED
 
 
 def _points(line: bytes) -> list[Point]:

@@ -33,12 +33,15 @@ from gausspg.tracking.mirror import Mirror, Point, Task, to_entities
 from gausspg.tracking.registration import register_run
 from gausspg.tracking.runs import (
     LONGEST_TAG,
+    NOTE,
     PROVISIONAL_ID,
     FinalStatus,
     Parameter,
     create_run,
     delete_run,
     reopen_run,
+    send_dataset,
+    send_file,
     send_table,
 )
 from gausspg.tracking.store import Store, is_server
@@ -135,18 +138,18 @@ class Recorder:
             )
         self._recorded = deque(recorded[line:])
 
-    def artifact(self, path: Path, artifact_path: str | None = None) -> None:
-        """Queue a file for sending, below `artifact_path` in the run's artifacts.
+    def artifact(self, path: Path) -> None:
+        """Queue a file below the run's folder for sending, as the artifact of the same name.
 
         The file must stay in place until the run ends. Raises `FileNotFoundError` if it does not
         exist.
         """
-        path = path.absolute()
         if not path.is_file():
             raise FileNotFoundError(f"{path} is no file, so it cannot become an artifact")
+        name = path.absolute().relative_to(self.folder).as_posix()
         self._queue(
-            f"artifact {path.name}",
-            lambda client, run_id: client.log_artifact(run_id, str(path), artifact_path),
+            f"artifact {name}",
+            lambda client, run_id: send_file(client, run_id, self.folder, name),
         )
 
     def text(self, name: str, content: str) -> None:
@@ -154,8 +157,16 @@ class Recorder:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, "utf-8")
-        below = Path(name).parent.as_posix()
-        self.artifact(path, None if below == "." else below)
+        self.artifact(path)
+
+    def describe(self, note: str) -> None:
+        """Set what MLflow's page says of the run, in Markdown."""
+        self.set_tag(NOTE, note)
+
+    def dataset(self, **fields: str) -> None:
+        """Queue what the run trains on, with the fields of MLflow's `Dataset`, as its input."""
+        write_description(self.folder, dataset=fields)
+        self._queue("dataset", lambda client, run_id: send_dataset(client, run_id, fields))
 
     def set_tag(self, key: str, value: str) -> None:
         """Set a tag in the folder at once, and queue it for sending."""

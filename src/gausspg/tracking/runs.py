@@ -19,6 +19,9 @@ PROVISIONAL_ID = "begun_as"
 """Tag with the id of a run from before this store had it: its server was unreachable, or the run
 was imported."""
 
+NOTE = "mlflow.note.content"
+"""The tag that MLflow's page shows as a run's description, in Markdown."""
+
 LONGEST_TAG = 5000
 _LONGEST_PARAMETER = 6000
 _PARAMETERS_PER_BATCH = 100
@@ -108,6 +111,19 @@ def add_artifacts(store_uri: str, run_id: str, folder: Path, path: str) -> None:
         ) from problem
 
 
+def send_file(client: Any, run_id: str, folder: Path, name: str) -> None:
+    """Log the file `folder/name` as the artifact `name`, which may have folders in it."""
+    above = Path(name).parent.as_posix()
+    client.log_artifact(run_id, str(folder / name), None if above == "." else above)
+
+
+def send_dataset(client: Any, run_id: str, dataset: Mapping[str, str]) -> None:
+    """Log what a run trains on as its input; `dataset` has the fields of MLflow's `Dataset`."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    client.log_inputs(run_id, datasets=[DatasetInput(Dataset(**dataset))])
+
+
 def send_table(client: Any, run_id: str, path: Path) -> None:
     """Log a JSON file of columns as a table for the UI, unless the run already has it."""
     if path.name not in {entry.path for entry in client.list_artifacts(run_id)}:
@@ -121,6 +137,23 @@ def add_text(store_uri: str, run_id: str, name: str, content: str) -> None:
     except Exception as problem:
         raise StoreError(
             f"the store {store_uri} did not take {name} for run {run_id} ({first_line(problem)})"
+        ) from problem
+
+
+def add_to_note(store_uri: str, run_id: str, heading: str, content: str) -> None:
+    """Put a section at the end of a run's description, in place of one of the same heading.
+
+    Raises `StoreError` if the store does not take it.
+    """
+    try:
+        client = connect(store_uri)
+        before = client.get_run(run_id).data.tags.get(NOTE, "").partition(f"## {heading}")[0]
+        note = f"{before.rstrip()}\n\n## {heading}\n\n{content}".strip()
+        client.set_tag(run_id, NOTE, note[:LONGEST_TAG])
+    except Exception as problem:
+        raise StoreError(
+            f"the store {store_uri} did not take the description of run {run_id} "
+            f"({first_line(problem)})"
         ) from problem
 
 

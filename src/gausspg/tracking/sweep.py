@@ -45,16 +45,23 @@ class SweepRecorder(Recorder):
         self.text("plan.json", json.dumps(list(rows)))
 
     def summarise(
-        self, rows: Sequence[Mapping[str, object]], statuses: Sequence[str], interrupted: bool
+        self,
+        rows: Sequence[Mapping[str, object]],
+        statuses: Sequence[str],
+        interrupted: bool,
+        note: str = "",
     ) -> None:
         """Record one row per job as `summary.csv`, `summary.md` and a table in the UI.
 
         `statuses` are those of the jobs: the sweep is KILLED if it was interrupted, FINISHED if
         all jobs finished, else FAILED. Rows may differ in their keys; a missing cell is empty.
+        `note` is what MLflow's page says of the sweep.
         """
+        if note:
+            self.describe(note)
         columns = list(dict.fromkeys(key for row in rows for key in row))
         self.text("summary.csv", _as_csv(columns, rows))
-        self.text("summary.md", _as_markdown(columns, rows))
+        self.text("summary.md", markdown(columns, rows))
         if columns:
             cells = {key: [_plain(row.get(key)) for row in rows] for key in columns}
             self.table("summary.json", cells)
@@ -77,7 +84,8 @@ def _as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str
     return buffer.getvalue()
 
 
-def _as_markdown(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
+def markdown(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
+    """Return a table in Markdown."""
     lines = [columns, ["---"] * len(columns)]
     lines += [[_cell(row.get(key)) for key in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
