@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gausspg.tracking import StoreError, add_artifacts
+from gausspg.tracking import StoreError, add_artifacts, add_to_note
 from plotting import drawing
 from reading import sources
 from reading.kinds import MEASUREMENTS
@@ -27,6 +27,9 @@ from reading.study import Study
 from reading.sweep import Sweep
 from reports import tables
 from reports.gallery import drawings, figure_names
+from reports.sentences import sections
+
+_SENTENCES, _PICTURES = 8, 4  # on the page of a run, which takes 5,000 characters
 
 
 def make(subject: Sweep | Study, folder: Path, only: Sequence[str] | None = None) -> list[Path]:
@@ -83,13 +86,25 @@ def _write_manifest(subject: Sweep | Study, folder: Path, hashes: Mapping[str, s
     return path
 
 
+def findings(subject: Sweep | Study, folder: Path, run_id: str) -> str:
+    """Return the differences as sentences, and the figures, in Markdown for the page of a run."""
+    lines = [f"- {sentence}" for sentence in sections(subject)["Differences"][:_SENTENCES]]
+    address = "get-artifact?run_uuid={run}&path=figures/{name}"
+    pictures = [
+        f"![{path.stem}]({address.format(run=run_id, name=path.name)})"
+        for path in sorted(folder.glob("*.png"))[:_PICTURES]
+    ]
+    return "\n".join([*lines, "", *pictures])
+
+
 def attach(subject: Sweep | Study, uri: str, folder: Path) -> None:
-    """Add the folder's files to the run of the latest sweep, where its runs are browsed."""
+    """Add files and findings to the run of the latest sweep, where its runs are browsed."""
     parents = subject.runs.sort_values("started")["parent_run_id"].dropna()
     if parents.empty:
         print("  attached to no run: these belong to no sweep's own run")
         return
     add_artifacts(uri, parents.iloc[-1], folder, "figures")
+    add_to_note(uri, parents.iloc[-1], "Findings", findings(subject, folder, parents.iloc[-1]))
     print(f"  attached to run {parents.iloc[-1]} of the store")
 
 

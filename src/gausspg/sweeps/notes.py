@@ -110,4 +110,5 @@ def question_of(path: Path) -> str | None:
         if not line.startswith("# @package"):
             head.append(line.removeprefix("#").strip())
     _, found, rest = " ".join(head).partition("Question:")
-    return rest.partition("Cost:")[0].strip() if found else None
+    question = rest.partition("Cost:")[0].strip()
+    return question[:1].upper() + question[1:] if found else None

@@ -9,6 +9,7 @@ TRACKING = (
     "gausspg.tracking",
     "mlflow",
     "mlflow.tracking",
+    "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.artifact.local_artifact_repo",
     "alembic.command",

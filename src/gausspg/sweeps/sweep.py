@@ -80,7 +80,9 @@ class Sweep:
         """Run all jobs, print and record the table, return the exit status."""
         recorder = SweepRecorder(
             self._store, self._folder, self._name, self._id,
-            {"runs": len(self._composed)}, {"command": self._command},
+            {"runs": len(self._composed)},
+            {"command": self._command, "mlflow.source.type": "LOCAL",
+             "mlflow.source.name": self._program.script},
         )  # fmt: skip
         statuses: list[str] = []
         try:
@@ -114,7 +116,8 @@ class Sweep:
         """Have MLflow list this sweep's runs with its columns first; return the view's key."""
         varied = list(self._labels[0])
         search = f"tags.sweep_id = '{self._id}'"
-        share_view(self._store, self._id, varied, self._program.compared, search)
+        groups = [name for name in varied if name != "seed"]
+        share_view(self._store, self._id, varied, self._program.compared, search, groups)
         return self._id
 
     def _plan(self) -> list[dict[str, object]]:

@@ -14,9 +14,21 @@ from gausspg.tracking.store import Store
 _SECTIONS = ("train", "eval", "policy", "gradient", "critic", "time")
 """Of the charts, in this order: those that are looked at first."""
 
+_FIRST_CHART = {
+    "type": "LINE", "uuid": "chart-return", "metricSectionId": "section-train",
+    "metricKey": "train/return_mean", "selectedMetricKeys": ["train/return_mean"],
+    "xAxisKey": "step", "scaleType": "linear", "xAxisScaleType": "linear",
+    "runsCountToCompare": 10, "isGenerated": True, "deleted": False,
+}  # fmt: skip
+
 
 def share_view(
-    store: Store, key: str, params: Sequence[str], metrics: Sequence[str], search: str = ""
+    store: Store,
+    key: str,
+    params: Sequence[str],
+    metrics: Sequence[str],
+    search: str = "",
+    groups: Sequence[str] = (),
 ) -> None:
     """Write a view; a store that does not take it leaves the address without one.
 
@@ -25,6 +37,7 @@ def share_view(
         key: by which the address names the view.
         params: whose columns are shown.
         metrics: likewise.
+        groups: parameters by whose values runs are grouped, each with its mean; none: not grouped.
         search: MLflow's filter of runs, `tags.sweep_id = 'ID'`.
     """
     columns = [f"params.`{name}`" for name in params] + [f"metrics.`{name}`" for name in metrics]
@@ -33,9 +46,15 @@ def share_view(
          "deleted": False, "isGenerated": True}
         for name in _SECTIONS
     ]  # fmt: skip
+    keys = [{"mode": "param", "groupByData": name} for name in groups]
+    grouping = {"aggregateFunction": "average", "groupByKeys": keys} if keys else None
     state = {
-        "selectedColumns": columns, "searchFilter": search, "compareRunCharts": [],
-        "compareRunSections": sections, "isAccordionReordered": True,
+        "selectedColumns": columns, "columnOrder": columns,
+        # Wide enough for the names, which begin alike.
+        "columnWidths": {name: max(90, 7 * len(name) - 40) for name in columns},
+        "searchFilter": search, "groupBy": grouping,
+        "compareRunCharts": [_FIRST_CHART], "compareRunSections": sections,
+        "isAccordionReordered": True,
     }  # fmt: skip
     with suppress(Exception):
         connect(store.uri).set_experiment_tag(
