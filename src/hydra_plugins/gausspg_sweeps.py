@@ -21,12 +21,17 @@ class ProcessLauncher(launcher.Launcher):
 
 @dataclass
 class SweeperConfig:
-    """Settings of `hydra/sweeper=grid`; the last two are those of Hydra's basic sweeper."""
+    """Settings of `hydra/sweeper=grid`; `params` and `max_batch_size` are those of
+    Hydra's basic sweeper, the others of `gausspg.sweeps.configurations`."""
 
     _target_: str = f"{__name__}.{GridSweeper.__name__}"
     program: str = preload.TRAINING_PROGRAM
     max_batch_size: int | None = None
     params: dict[str, str] | None = field(default_factory=dict)
+    random: dict[str, list[float]] = field(default_factory=dict)
+    configurations: int = 8
+    first_seed: int = 1000
+    cells: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -86,7 +86,8 @@ def test_it_begins_with_its_question_and_tells_its_cost(path: Path) -> None:
 @by_file
 def test_all_its_jobs_are_different_and_could_be_trained(path: Path) -> None:
     jobs = jobs_of(path)
-    params = yaml.safe_load(path.read_text())["hydra"]["sweeper"]["params"]
+    sweeper = yaml.safe_load(path.read_text())["hydra"]["sweeper"]
+    params = sweeper["params"]
     assert len(jobs) > 1
     assert len({repr(config) for config, _ in jobs}) == len(jobs)
     assert {words["sweep"] for _, words in jobs} == {word(path)}

@@ -13,6 +13,7 @@ from hydra.core.utils import JobReturn
 from hydra.utils import get_object
 
 from gausspg.sweeps.command import as_typed
+from gausspg.sweeps.configurations import drawn, of_cell
 from gausspg.sweeps.launcher import Launcher, compose
 
 if TYPE_CHECKING:
@@ -20,13 +21,29 @@ if TYPE_CHECKING:
 
 
 class Sweeper(BasicSweeper):
-    """Composes and checks all jobs before any of them is run."""
+    """Composes and checks all jobs before any of them is run.
+
+    Args:
+        program: dotted name of the kind of jobs.
+        max_batch_size: largest number of jobs that the launcher is given at once.
+        params: the grid, setting -> values.
+        random, configurations, first_seed, cells: see `gausspg.sweeps.configurations`.
+    """
 
     def __init__(
-        self, program: str, max_batch_size: int | None = None, params: dict[str, str] | None = None
+        self,
+        program: str,
+        max_batch_size: int | None = None,
+        params: dict[str, str] | None = None,
+        random: dict[str, list[float]] | None = None,
+        configurations: int = 8,
+        first_seed: int = 1000,
+        cells: dict[str, str] | None = None,
     ) -> None:
         super().__init__(max_batch_size, params)
         self._program = program
+        self._random, self._cells = random or {}, cells or {}
+        self._configurations, self._first_seed = configurations, first_seed
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run all jobs; leave the process with the sweep's exit status.
@@ -39,7 +56,8 @@ class Sweeper(BasicSweeper):
         loader = self.hydra_context.config_loader
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        (jobs,) = self.split_arguments(overrides, max_batch_size=None)
+        (grid,) = self.split_arguments(overrides, max_batch_size=None)
+        jobs = self._with_configurations(grid)
         print(f"{len(jobs)} runs: composing them, loading torch and MLflow", flush=True)
         composed = [compose(self.hydra_context, self.config, job) for job in jobs]
         program = self._import_program()
@@ -50,6 +68,14 @@ class Sweeper(BasicSweeper):
             return self._launch([[*jobs[number], folder] for number, folder in pairs])
 
         sys.exit(Sweep(program, composed, as_typed(program.script)).run(launch))
+
+    def _with_configurations(self, grid: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Put before the overrides of each job, which win, those that are not of the grid."""
+        jobs = [[*of_cell(job, self._cells), *job] for job in grid]
+        if not self._random:
+            return jobs
+        points = drawn(self._random, self._configurations, self._first_seed)
+        return [[*point, *job] for job in jobs for point in points]
 
     def _import_program(self) -> "Program":
         from gausspg.sweeps import preload
