@@ -76,7 +76,7 @@ def _drawing(study: Study, data: pd.DataFrame, name: str) -> Drawing:
     titles = {n: t for n, t in study.titles().items() if n in set(data["environment"])}
     rows = list(dict.fromkeys(data["contrast"]))
     margin = study.plan.smallest_difference
-    figure = Figure(figsize=(style.PAGE, 0.5 + 1.05 * len(rows)))
+    figure = Figure(figsize=(style.PAGE, 0.7 + 1.05 * len(rows)))
     axes = figure.subplots(len(rows), len(titles), squeeze=False, sharex=True, sharey=True)
     for row, contrast in enumerate(rows):
         for column, (environment, title) in enumerate(titles.items()):
@@ -101,7 +101,9 @@ def _drawing(study: Study, data: pd.DataFrame, name: str) -> Drawing:
                               va="top", fontweight="bold", annotation_clip=False)  # fmt: skip
     panels.fit_y(axes[0, 0], data["value"])
     figure.supxlabel("share of the step budget, the same for both sides", fontsize=8)
-    figure.supylabel("difference in normalised return of training episodes", fontsize=8)
+    # One row is too low for a single line.
+    line = " " if len(rows) > 2 else "\n"
+    figure.supylabel(f"difference in normalised{line}return in training", fontsize=8)
     caption = captions.of_study(
         study,
         "Difference between the two sides of a contrast (its first words less the others) in the "

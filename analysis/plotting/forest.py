@@ -106,7 +106,7 @@ def draw(
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:
-    """Return a verdict with its number: `matters: +0.12`, `open: 8 more seeds`."""
+    """Return a verdict with its number and its seeds: `matters: +0.12 (n 15)`."""
     if row["verdict"] == OPEN:
         needs = float(row["needs"])
         if math.isnan(needs):
@@ -115,12 +115,12 @@ def verdict_words(row: Mapping[Any, Any]) -> str:
         return f"open: {more.replace('1 more seeds', '1 more seed') if needs == 1 else more}"
     if row["verdict"] == SAME:
         return "the same runs"
-    return f"{row['verdict']}: {signed(row['estimate'])}"
+    return f"{row['verdict']}: {signed(row['estimate'])} (n {row['seeds']:.0f})"
 
 
 def signed(value: float) -> str:
     """Write a difference with its sign and the digits that it needs."""
-    places = 0 if abs(value) >= 20 else 1 if abs(value) >= 2 else 2
+    places = next((n for n, least in ((0, 20.0), (1, 2.0), (2, 0.01)) if abs(value) >= least), 3)
     return f"{value:+.{places}f}".replace("-", _MINUS)
 
 
