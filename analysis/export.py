@@ -1,8 +1,8 @@
 """Write the runs of a sweep or a study as a data set that is committed with the project.
 
-    python analysis/export.py pilot
+    python analysis/export.py study
 
-reads the tracking store and writes `analysis/data/pilot/`: `runs.parquet` (one row per run,
+reads the tracking store and writes `analysis/data/study/`: `runs.parquet` (one row per run,
 finished or not), `points.parquet` (one row per run, step and metric) and `manifest.json` with the
 commands, what was planned, and the hash of both. `load.load` reads it as it reads a store.
 """

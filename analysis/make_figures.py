@@ -1,8 +1,8 @@
 """Draw every figure and table of a sweep or a study.
 
     python analysis/make_figures.py                  # of all exported data, analysis/data/*
-    python analysis/make_figures.py pilot            # of one data set, or a study of several sweeps
-    python analysis/make_figures.py pilot --store    # of a sweep in the tracking store
+    python analysis/make_figures.py study            # of one data set, or a study of several sweeps
+    python analysis/make_figures.py smoke --store    # of a sweep in the tracking store
 
 writes `analysis/results/<name>/`: PNG, PDF, CSV with the numbers and TXT with the caption of each
 figure, CSV, Markdown and LaTeX of each table, and `manifest.json` with the runs, the hashes of

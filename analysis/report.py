@@ -1,8 +1,8 @@
 """Write one page per sweep or study: every run, what the runs say, and what they cannot say.
 
     python analysis/report.py                  # of all exported data, analysis/data/*
-    python analysis/report.py pilot            # of one data set
-    python analysis/report.py pilot --store    # of a sweep in the tracking store
+    python analysis/report.py study            # of one data set
+    python analysis/report.py smoke --store    # of a sweep in the tracking store
 
 writes `analysis/results/<name>/report.html`, which needs no other file and no network. The same
 data give the same bytes.

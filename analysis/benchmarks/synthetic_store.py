@@ -1,8 +1,9 @@
 """A tracking store of runs that were never trained, in the real format and of any size.
 
 For the benchmark and the tests of the analysis: the schema is MLflow's own, the settings are those
-of `sweeps/pilot.yaml` as a run records them, the curves are made up. The effects are known: `tanh`
-earns 40 more than `none`, `fixed` 20 less than the other variance modes, all else nothing.
+of three variances by three squashes as a run records them, the curves are made up. The effects are
+known: `tanh` earns 40 more than `none`, `fixed` 20 less than the other variance modes, all else
+nothing.
 """
 
 import sqlite3
