@@ -1,5 +1,7 @@
 """The answer of a study in ten lines of Markdown, each with its numbers: a part of the README."""
 
+import pandas as pd
+
 from reading.study import Study
 from reports.sentences import verdict
 from stats.verdicts import ALL, MATTERS, NEGLIGIBLE, judged
@@ -31,11 +33,11 @@ def _lines(study: Study) -> list[str]:
         f"of 1 is the way from a random policy to a good one; below {margin:g} it is negligible.",
         "",
     ]
-    for _, rows in confirmatory.groupby("contrast", sort=False):
+    for name, rows in confirmatory.groupby("contrast", sort=False):
         first, *others = rows.to_dict("records")
         said = verdict(first | {"environment": ALL}, margin)
         also = "".join(f" {one['endpoint'].capitalize()}: {one['verdict']}." for one in others)
-        lines.append(f"- {first['question']} {said}{also}")
+        lines.append(f"- {first['question']} {said}{also}{_where(study, table, str(name))}")
     waiting = [name for name, one in study.plan.contrasts.items()
                if one.confirmatory and name not in set(table["contrast"])]  # fmt: skip
     if waiting:
@@ -43,6 +45,16 @@ def _lines(study: Study) -> list[str]:
     lines += ["", "![The ten contrasts](analysis/results/study/verdicts.png)", "",
               "Made by `python analysis/answer.py` from `analysis/data/study`."]  # fmt: skip
     return lines
+
+
+def _where(study: Study, table: pd.DataFrame, contrast: str) -> str:
+    """Say on which environments a contrast was run, and on which it is still to be."""
+    titles = {name: one.title for name, one in study.plan.environments.items()}
+    there = set(table.loc[table["contrast"] == contrast, "environment"])
+    planned = study.plan.contrasts[contrast].seeds
+    run = " and ".join(title for name, title in titles.items() if name in there)
+    lacking = " and ".join(titles[name] for name in planned if name not in there)
+    return f" On {run}{f'; {lacking} not run yet' if lacking else ''}."
 
 
 def replaced(readme: str, new: str) -> str:
