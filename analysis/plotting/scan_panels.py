@@ -15,7 +15,6 @@ from reading.sweep import MissingDataError
 from stats.estimates import Array
 
 _FEW, _WIDE = 9, 100.0
-COLUMNS = ["panel", "line", "x", "seed", "measured", "exact"]
 
 
 class Quantity(NamedTuple):

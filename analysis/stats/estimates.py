@@ -144,15 +144,6 @@ def gaps(target: float) -> Callable[[Array], Array]:
     return lambda runs: np.maximum(0.0, target - runs).mean(axis=(1, 2))
 
 
-def require_same_shape(x: Array, y: Array) -> None:
-    """Refuse arrays whose rows cannot be pairs."""
-    if x.shape != y.shape:
-        raise ValueError(
-            f"x has shape {x.shape} and y {y.shape}: row i of both has to be the same seed for "
-            "a paired comparison; keep the seeds that both have, in one order"
-        )
-
-
 def checked(
     values: ArrayLike,
     name: str,
