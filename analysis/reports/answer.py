@@ -1,4 +1,4 @@
-"""The answer of a study in ten lines of Markdown, each with its numbers: a part of the README."""
+"""The answer of a study in ten lines of Markdown, and its results: parts of two pages."""
 
 import pandas as pd
 
@@ -57,14 +57,39 @@ def _where(study: Study, table: pd.DataFrame, contrast: str) -> str:
     return f" On {run}{f'; {lacking} not run yet' if lacking else ''}."
 
 
-def replaced(readme: str, new: str) -> str:
-    """Return a README with the section in its place.
+def results(study: Study | None) -> str:
+    """Return all verdicts as a table, and what the runs took, between the same marks."""
+    if study is None:
+        return f"{BEGIN}\n{NOTHING}\n{END}"
+    table = judged(study)
+    rows = ["| | contrast | where | endpoint | seeds | difference (95% interval) | verdict |",
+            "|---|---|---|---|---:|---|---|"]  # fmt: skip
+    for row in table.to_dict("records"):
+        where = "all" if row["environment"] == ALL else study.titles()[row["environment"]]
+        limits = f"{row['low']:.3f} to {row['high']:.3f}"
+        needs = f" ({row['needs']:.0f} more seeds)" if row["verdict"] == "open" else ""
+        rows.append(
+            f"| {row['contrast']} | {row['title']} | {where} | {row['endpoint']} | {row['seeds']} "
+            f"| {row['estimate']:.4f} ({limits}) | {row['verdict']}{needs} |"
+        )
+    spent = [_spent(name, mine) for name, mine in study.runs.groupby("sweep", sort=False)]
+    costs = ["| sweep | runs | failed | core-hours |", "|---|---:|---:|---:|", *spent]
+    return "\n".join([BEGIN, *rows, "", *costs, END])
+
+
+def _spent(sweep: object, runs: pd.DataFrame) -> str:
+    hours = runs["metric.time/cpu_seconds"].sum() / 3600
+    return f"| `{sweep}` | {len(runs)} | {int(runs['failed'].sum())} | {hours:.2f} |"
+
+
+def replaced(page: str, new: str, name: str = "the README") -> str:
+    """Return a page with the section in its place.
 
     Raises:
         ValueError: it has no place for it.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the README has no place for the answer: put {BEGIN} and {END} into it")
+        raise ValueError(f"{name} has no place for the answer: put {BEGIN} and {END} into it")
     return before + new + after

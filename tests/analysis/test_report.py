@@ -162,7 +162,8 @@ def test_tables_need_no_jinja(tmp_path, monkeypatch):
 
 def test_without_data_there_is_no_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "DATA", tmp_path)
-    assert program.present() == f"{answer.BEGIN}\n{answer.NOTHING}\n{answer.END}"
+    nothing = f"{answer.BEGIN}\n{answer.NOTHING}\n{answer.END}"
+    assert program.present() == dict.fromkeys((program.README, program.RESULTS), nothing)
     assert answer.NOTHING.startswith("Not answered yet")
     assert not re.search(r"\d\.\d", answer.NOTHING), "and no number"
 
@@ -183,8 +184,10 @@ def test_the_answer_has_a_line_per_question_with_its_numbers(study):
 
 
 def test_a_stale_answer_is_seen_and_written_anew(tmp_path, monkeypatch, capsys):
-    readme = tmp_path / "README.md"
+    readme, results = tmp_path / "README.md", tmp_path / "STUDY.md"
     monkeypatch.setattr(program, "README", readme)
+    monkeypatch.setattr(program, "RESULTS", results)
+    results.write_text(answer.results(None))
     monkeypatch.setattr(sources, "DATA", tmp_path)
     readme.write_text(f"# x\n{answer.BEGIN}\nold\n{answer.END}\nrest\n")
     monkeypatch.setattr("sys.argv", ["answer.py", "--check"])
@@ -203,9 +206,9 @@ def test_a_stale_answer_is_seen_and_written_anew(tmp_path, monkeypatch, capsys):
 
 
 def test_the_answer_in_the_readme_is_the_present_one():
-    text = program.README.read_text()
-    if answer.BEGIN in text:
-        assert answer.replaced(text, program.present()) == text
+    for page, section in program.present().items():
+        text = page.read_text()
+        assert answer.replaced(text, section) == text
 
 
 def test_a_page_of_a_study_has_its_question(study, tmp_path):
