@@ -56,6 +56,8 @@ def share_view(
         "compareRunCharts": [_FIRST_CHART], "compareRunSections": sections,
         "isAccordionReordered": True,
     }  # fmt: skip
+    if store.experiment_id is None:
+        return  # its server was away when the run began
     with suppress(Exception):
         connect(store.uri).set_experiment_tag(
             str(store.experiment_id), f"mlflow.sharedViewState.{key}", json.dumps(state)
