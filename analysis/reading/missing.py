@@ -74,6 +74,8 @@ def never_run(
         gaps.append(
             (" ".join(parts) or str(runs["cell"].iloc[0]), int(job["seed"]), "never started")
         )
+    if planned and runs.groupby("cell")["seed"].nunique().max() == 1:
+        return gaps  # random configurations: each is a cell with a seed of its own
     known = {(cell, seed) for cell, seed, _ in gaps}
     everywhere = set(runs["seed"])
     for label, seeds in runs.groupby("cell", sort=False)["seed"].unique().items():

@@ -12,6 +12,8 @@ import warm
 from benchmarks import synthetic_store
 from cli import WARNINGS
 from gausspg.tracking import Recorder, Store, SweepRecorder, open_store, sweep_tags
+from reading import missing
+from reading.kinds import TRAININGS
 from reading.recorded import DataError, read
 from reading.sweep import FINAL, Sweep, load
 
@@ -237,3 +239,23 @@ def test_altered_data_are_refused(uri: str, tmp_path: Path) -> None:
     (tmp_path / "points.parquet").unlink()
     with pytest.raises(DataError, match=r"points\.parquet is missing"):
         load(tmp_path)
+
+
+def test_random_configurations_with_a_seed_each_lack_no_seed_of_the_others() -> None:
+    """Every configuration of a tuning sweep is a cell of its own; only what was planned lacks."""
+    drawn = (("0.1", "1000"), ("0.2", "1001"))
+    planned = [
+        {"variance": variance, "lr": lr, "seed": seed}
+        for variance in ("fixed", "full")
+        for lr, seed in drawn
+    ]
+    runs = pd.DataFrame(
+        [{f"param.{name}": value for name, value in job.items()} for job in planned[:3]]
+    )
+    runs["seed"] = runs["param.seed"].astype(int)
+    runs["cell"] = runs["param.variance"] + " lr=" + runs["param.lr"]
+    naming = ["variance", "param.lr"]
+    lacking = [("full lr=0.2", 1001, "never started")]
+    assert missing.never_run(runs, planned, naming, TRAININGS) == lacking
+    unplanned = missing.never_run(runs, [], naming, TRAININGS)
+    assert {problem for _, _, problem in unplanned} == {"no run"}, "nobody said what was planned"
