@@ -15,9 +15,11 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 import outage
-from cli import WARNINGS, Command
+from cli import WARNINGS, Command, composed_here, words
 from composing import SMALL
 from gausspg.agent import load
+from gausspg.sweeps.notes import run_note
+from gausspg.sweeps.worker import dataset
 from gausspg.tracking import artifact_file, find_runs, in_table, read_metrics, run_folders
 
 pytestmark = [
@@ -42,8 +44,8 @@ class Pages:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "root"
         self.uri = f"sqlite:///{self.root / 'runs' / 'mlflow.db'}"
-        words = ("-m", *TINY, "variance=fixed,learned", "seed=0,1", "sweep_name=pages")
-        self.command = Command(folder / "here", self.root, *words)
+        settings = ("-m", *TINY, "variance=fixed,learned", "seed=0,1", "sweep_name=pages")
+        self.command = Command(folder / "here", self.root, *settings)
         assert self.command.run() == 0, self.command.err
         self.client = MlflowClient(self.uri)
         frame = find_runs(self.uri, parents=True)
@@ -78,6 +80,14 @@ def test_a_run_is_described(pages: Pages) -> None:
     assert f'gausspg.load("{run.info.run_id}")' in note
     assert f"python src/reproduce.py {run.info.run_id}" in note
     assert "variance=fixed,learned" in note
+
+
+@pytest.mark.parametrize("word", [word for word in words("env") if word != "any"])
+def test_every_environment_can_be_described(word: str) -> None:
+    ((config, chosen),) = composed_here(f"env={word}", "steps=10")
+    told = dataset(config, chosen)
+    assert told["name"] in run_note(chosen, config, "a command", "0123")
+    assert len(told["name"]) > 2
 
 
 def test_mlflows_own_columns_have_something_to_show(pages: Pages) -> None:

@@ -121,7 +121,7 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
             _go_on(parts.trainer, recorder)
         existing.record_identity(request.folder, request.identity)
         _record_origin(request, recorder)
-        recorder.dataset(**_dataset(request.config))
+        recorder.dataset(**dataset(request.config, request.words))
         try:
             metrics = _train(parts.trainer, parts.settings, recorder, report)
         except Exception as error:
@@ -155,12 +155,17 @@ def _note(
     return run_note(request.words, request.config, command, recorder.run_id, metrics, error)
 
 
-def _dataset(config: Mapping[str, Any]) -> dict[str, str]:
+def dataset(config: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, str]:
     """Return the environment as what a run trains on: name, version, settings and their digest."""
     env = config["env"]
     source = json.dumps(env, sort_keys=True)
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]
-    return {"name": env["id"], "digest": digest, "source_type": "gymnasium", "source": source}
+    return {
+        "name": env.get("id", words["env"]),
+        "digest": digest,
+        "source_type": "gymnasium",
+        "source": source,
+    }
 
 
 def _shown(config: Mapping[str, Any]) -> dict[str, Any]:
