@@ -28,7 +28,8 @@ def run_note(
         error: that ended it.
     """
     made_of = ", ".join(f"{axis} `{words[axis]}`" for axis in _AXES if axis in words)
-    what = f"**{config['env'].get('id', words['env'])}**, {config['steps']:,} steps, seed {config['seed']}: {made_of}."
+    env = config["env"].get("id", words["env"])
+    what = f"**{env}**, {config['steps']:,} steps, seed {config['seed']}: {made_of}."
     return "\n\n".join(
         [
             what, _ended(config, metrics, error), f"Command: `{command}`",
