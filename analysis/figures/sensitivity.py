@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from plotting import captions, panels, style
 from plotting.drawing import Drawing
@@ -61,7 +62,9 @@ def _drawing(
         sns.scatterplot(**look, y=WITH, s=9, alpha=0.6, linewidth=0)
         sns.lineplot(**look, y="local", lw=1.2)
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(panels.plain())
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set(xlabel=name, ylabel=f"normalised return {WITH}")
     rows = []
     for name, hue in hues.items():
