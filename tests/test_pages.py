@@ -18,7 +18,7 @@ import outage
 from cli import WARNINGS, Command, composed_here, words
 from composing import SMALL
 from gausspg.agent import load
-from gausspg.sweeps.notes import run_note
+from gausspg.sweeps.notes import run_note, sweep_note
 from gausspg.sweeps.worker import dataset
 from gausspg.tracking import artifact_file, find_runs, in_table, read_metrics, run_folders
 
@@ -132,6 +132,18 @@ def test_the_policy_is_a_model_of_mlflows(pages: Pages) -> None:
     registered = mlflow.register_model(f"runs:/{run_id}/policy", "pendulum")
     again = mlflow.pyfunc.load_model(f"models:/pendulum/{registered.version}")
     assert np.array_equal(again.predict(observations), agent.act(observations))
+
+
+def test_settings_that_are_lists_and_tables_that_are_long_are_described_too() -> None:
+    rows = [
+        {"policy.hidden": [width], "seed": seed, "return": float(width), "status": "FINISHED"}
+        for width in range(200) for seed in (0, 1)
+    ]  # fmt: skip
+    note = sweep_note(None, "a command", rows, ["return"])
+    assert "| [3] | 3 | 2 | 0 |" in note
+    assert len(note) < 3000
+    shown = sum(line.startswith("| [") for line in note.splitlines())
+    assert f"and {200 - shown} cells more." in note
 
 
 def test_a_sweep_is_described(pages: Pages) -> None:

@@ -19,10 +19,10 @@ __all__ = ["Agent", "Run", "Sweep", "load", "points", "runs", "sweep", "train"]
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, and torch and MLflow only with it."""
+    """Import what is asked for: torch with `load` and `Agent` alone."""
     if name not in __all__:
         raise AttributeError(f"module 'gausspg' has no attribute '{name}'")
-    from gausspg import agent
-    from gausspg.sweeps import interface
+    from importlib import import_module
 
-    return getattr(interface, name, None) or getattr(agent, name)
+    room = "agent" if name in ("Agent", "load") else "sweeps.interface"
+    return getattr(import_module(f"gausspg.{room}"), name)

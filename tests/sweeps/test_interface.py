@@ -124,6 +124,23 @@ def test_an_interruption_reaches_the_run(root: Path) -> None:
     assert read_status(path.parent)["status"] == "KILLED"
 
 
+def test_a_run_ends_with_the_script_that_waits_for_it(root: Path) -> None:
+    script = f"import gausspg; gausspg.train(*{TINY!r}, 'seed=8', steps=100_000_000)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+    def begun() -> list[Path]:
+        found = (root / "runs").glob("*-s8/metrics.jsonl")
+        return [path for path in found if path.stat().st_size]
+
+    assert eventually(begun)
+    process.kill()
+    process.wait()
+    (path,) = begun()
+    assert eventually(lambda: read_status(path.parent)["status"] == "KILLED")
+
+
 def test_values_are_written_as_they_are_typed() -> None:
     named = {"steps": 4000, "gamma": 0.5, "jobs": None, "on": True, "many": [1, "a", None]}
     assert _overrides(named, "{}") == [

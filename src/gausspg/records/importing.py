@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
-from gausspg.records import reading, shared
+from gausspg.records import model, reading, shared
 from gausspg.records.reading import RecordError
 from gausspg.records.shared import SharedError, SharedRun
 from gausspg.tracking import (
@@ -146,10 +146,15 @@ def _build(source: Path, run: SharedRun, target: Path, uri: str) -> None:
     (target / "metrics.jsonl").write_bytes(shared.to_lines(source / shared.METRICS))
     recorded = shared.run_in(source)
     described = {name: recorded[name] for name in _DESCRIPTION}
+    described |= {"dataset": recorded["dataset"]} if "dataset" in recorded else {}
     write_description(target, **described, parent_run_id=run.parent)
     labels = [f"artifact {name}" for name in sent]
     labels += [f"table {name}" for name in tables]
     is_whole = recorded["status"] == "FINISHED" and recorded["tags"].get("kind") != "sweep"
+    if is_whole:
+        files = [path.relative_to(target).as_posix() for path in model.write(target)]
+        labels += [f"artifact {name}" for name in files]
+    labels += ["dataset"] if "dataset" in described else []
     write_status(
         target, status=recorded["status"], error=recorded.get("error"), name=recorded["name"],
         run_id=run.id, store=without_credentials(uri), pid=None, host=None,

@@ -17,6 +17,7 @@ from gausspg.records import shared
 from gausspg.records.identity import Identity, config_hash
 from gausspg.records.shared import CONFIG, PATCH, PROVENANCE, RESULT, SharedError
 from gausspg.tracking import (
+    FINAL_TABLE,
     StoreError,
     artifact_file,
     current_id,
@@ -91,7 +92,7 @@ def from_store(uri: str, run_id: str) -> Record:
 def _points_of_table(uri: str, run_id: str, step: int) -> Points:
     """Return the metrics of a run's end that the store has no curve of; none of older versions."""
     try:
-        table = json.loads(artifact_file(uri, run_id, shared.FINAL_TABLE).read_text("utf-8"))
+        table = json.loads(artifact_file(uri, run_id, FINAL_TABLE).read_text("utf-8"))
     except StoreError:
         return {}
     return {(step, str(name)): float(value) for name, value in table["data"]}

@@ -22,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 
+from gausspg.tracking import FINAL_TABLE
 from gausspg.training import trainer
 
 FORMAT = 1
@@ -32,8 +33,6 @@ ARTIFACTS = (
     CONFIG, PROVENANCE, PATCH, RESULT, trainer.FINAL, trainer.BEST, trainer.EPISODES, "plan.json",
     "summary.csv", "summary.md",
 )  # fmt: skip
-FINAL_TABLE = "final.json"
-"""With the metrics of a run's end that MLflow gets no curve of."""
 TABLES = ("summary.json", FINAL_TABLE)
 _FILES = (RUN, METRICS, *ARTIFACTS, *TABLES)
 _ID = re.compile(r"[\w\-]{1,64}", re.ASCII)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from gausspg.sweeps.command import FOLLOWS
 from gausspg.sweeps.progress import PROGRESS_VARIABLE
 
 _PROGRESS = re.compile(r"\[\d+:\d\d:\d\d\] ")
@@ -29,11 +30,13 @@ class Ended:
         status: as `gausspg.sweeps.command` numbers them.
         lines: of its results.
         error: what it said last of an error, without the word; "" if nothing.
+        interrupted: this process was interrupted meanwhile.
     """
 
     status: int
     lines: Sequence[str]
     error: str
+    interrupted: bool = False
 
     def printed(self, label: str) -> str | None:
         """Return what stands behind `label: ` in the results."""
@@ -48,9 +51,10 @@ class Ended:
 
 def run_command(arguments: Sequence[str]) -> Ended:
     """Run `gausspg ARGUMENT...` and wait for it; an interruption is passed on to it."""
-    environment = {PROGRESS_VARIABLE: "1", **os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {PROGRESS_VARIABLE: "1", **os.environ, "PYTHONUNBUFFERED": "1", FOLLOWS: "1"}
     results: list[str] = []
     complaints: list[str] = []
+    interrupted = False
     with subprocess.Popen(
         [sys.executable, "-m", "gausspg.sweeps.cli", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
@@ -67,9 +71,12 @@ def run_command(arguments: Sequence[str]) -> Ended:
                 reader.join()
                 process.wait()
             except KeyboardInterrupt:
+                interrupted = True
                 process.send_signal(signal.SIGINT)
     errors = [line.removeprefix(_ERROR) for line in complaints if line.startswith(_ERROR)]
-    return Ended(process.returncode, results, errors[-1] if errors else "".join(complaints[-1:]))
+    return Ended(
+        process.returncode, results, errors[-1] if errors else "".join(complaints[-1:]), interrupted
+    )
 
 
 def _relay(stream: IO[str], kept: list[str]) -> None:

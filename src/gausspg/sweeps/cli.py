@@ -17,6 +17,7 @@ from gausspg.sweeps.command import (
     REFUSED,
     as_typed,
     composes,
+    follow_parent,
     plain_values,
 )
 
@@ -48,6 +49,7 @@ def main() -> int:
     os.environ.setdefault("GAUSSPG_ROOT", str(CLONE or Path.cwd()))
     # Hydra would print its own report of an error and leave with status 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    follow_parent()
     _single.clear()
     try:
         if not composes(train):

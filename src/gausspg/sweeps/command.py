@@ -3,7 +3,11 @@
 Hydra alone is imported here: tab completion runs this.
 """
 
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,9 @@ if not (_PACKAGE.parents[1] / "conf" / "config.yaml").is_file():
     CLONE = None
 
 CONF = (CLONE or _PACKAGE) / "conf"
+
+FOLLOWS = "GAUSSPG_FOLLOWS_PARENT"
+"""Environment variable of a command that is to end with the process that started it."""
 
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
@@ -46,6 +53,24 @@ def plain_values(
         if word and "hydra/" not in axis and axis != "tuned"
     }
     return {str(key): value for key, value in plain.items()}, words
+
+
+def follow_parent() -> None:
+    """End this process by SIGTERM, which its runs record, when the one that started it is gone.
+
+    Only where `FOLLOWS` is set: a script or notebook waits for the command, and nobody else would
+    end it.
+    """
+    if FOLLOWS not in os.environ:
+        return
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def as_typed(script: str) -> list[str]:

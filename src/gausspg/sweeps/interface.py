@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from gausspg.sweeps.child_command import Ended, run_command
-from gausspg.sweeps.command import FINISHED, INTERRUPTED
+from gausspg.sweeps.command import FINISHED, INTERRUPTED, REFUSED
 from gausspg.tracking import default_uri, find_runs, location, metric_history, read_metrics
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def train(*settings: str, **named: Value | Sequence[Value]) -> Run:
     ended = _end([*settings, *_overrides(named, "[{}]")])
     run_id, folder = ended.printed("run id"), ended.printed("folder")
     if run_id is None or folder is None:
-        raise ValueError(ended.error)
+        raise RuntimeError(f"the run did not finish: {ended.error}")
     if ended.status != FINISHED:
         raise RuntimeError(f"run {run_id} in {folder} did not finish: {ended.error}")
     return Run(run_id, Path(folder))
@@ -105,12 +105,13 @@ def sweep(*settings: str, **named: Value | Sequence[Value]) -> Sweep:
 
     Raises:
         ValueError: a setting is wrong; nothing was trained.
+        RuntimeError: there is no table, as with an optimiser's sweeper; what ran is recorded.
         KeyboardInterrupt: passed on to the runs, which record it; the same call goes on with them.
     """
     ended = _end(["-m", *settings, *_overrides(named, "{}")])
     found = ended.sweep()
     if found is None:
-        raise ValueError(ended.error)
+        raise RuntimeError(f"the command left no sweep of its own: {ended.error}")
     return Sweep(found[0], found[1], Path(found[2]))
 
 
@@ -141,7 +142,7 @@ def points(
     """Return all values of metrics over training, tidy: one row per value, as seaborn likes it.
 
     Args:
-        metrics: names, `"train/return_mean"`; none: all.
+        metrics: names, `"train/return_mean"`; none: all that are curves.
         runs: ids, or a frame with a column `run_id`; None: all of `sweep`, or all there are.
         sweep: name of a sweep.
         store: as of `runs`.
@@ -173,8 +174,10 @@ def _store(uri: str | None) -> str:
 
 def _end(arguments: Sequence[str]) -> Ended:
     ended = run_command(arguments)
-    if ended.status == INTERRUPTED:
+    if ended.status == INTERRUPTED or ended.interrupted:
         raise KeyboardInterrupt
+    if ended.status == REFUSED:
+        raise ValueError(ended.error)
     return ended
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gausspg.tracking import markdown
 
+_LONGEST_TABLE = 2500  # characters, of the 5,000 that a description has
 _AXES = ("variance", "squash", "policy", "estimator", "learner")
 
 
@@ -72,17 +73,21 @@ def sweep_note(
         results: the columns that hold them; what stands before is what varies.
     """
     columns = [*rows[0]]
-    varied = [name for name in columns[: columns.index(results[0])] if name != "seed"]
-    cells: dict[tuple[object, ...], list[Mapping[str, object]]] = {}
+    varied = [
+        name
+        for name in columns[: columns.index(results[0])]
+        if name != "seed" and name not in results
+    ]
+    cells: dict[str, list[Mapping[str, object]]] = {}
     for row in rows:
-        cells.setdefault(tuple(row[name] for name in varied), []).append(row)
+        cells.setdefault(repr([row[name] for name in varied]), []).append(row)
     means = [
-        dict(zip(varied, cell, strict=True))
+        {name: of_cell[0][name] for name in varied}
         | {name: _mean(of_cell, name) for name in results}
         | {"runs": len(of_cell), "not finished": _unfinished(of_cell)}
-        for cell, of_cell in cells.items()
+        for of_cell in cells.values()
     ]
-    table = markdown([*varied, *results, "runs", "not finished"], means)
+    table = _shortened(markdown([*varied, *results, "runs", "not finished"], means))
     return "\n\n".join(
         [*([f"**{question}**"] if question else []), f"Command: `{command}`",
          f"Means of the runs that finished; each run is in `summary.csv`:\n\n{table}"]
@@ -91,7 +96,15 @@ def sweep_note(
 
 def _mean(rows: Sequence[Mapping[str, object]], name: str) -> float | None:
     values = [value for row in rows if isinstance(value := row[name], float)]
-    return round(sum(values) / len(values), 3) if values else None
+    return sum(values) / len(values) if values else None
+
+
+def _shortened(table: str) -> str:
+    """Return the first rows of a table, as many as leave room for findings beside them."""
+    if len(table) <= _LONGEST_TABLE:
+        return table
+    kept, _, _ = table[:_LONGEST_TABLE].rpartition("\n")
+    return f"{kept}\n\nand {table.count(chr(10)) - kept.count(chr(10)) - 1} cells more.\n"
 
 
 def _unfinished(rows: Sequence[Mapping[str, object]]) -> int:

@@ -43,8 +43,8 @@ def run_single(composed: Composed, command: Sequence[str]) -> int:
         stopped_by = None
     else:
         status, stopped_by = _train(request)
-    share_view(store, _VIEW, TRAINING.axes, TRAINING.compared)
-    print(f"\nBrowse the runs:  {browser(store, _VIEW)}", flush=True)
+    view = _VIEW if share_view(store, _VIEW, TRAINING.axes, TRAINING.compared) else None
+    print(f"\nBrowse the runs:  {browser(store, view)}", flush=True)
     if stopped_by is not None:
         # Whole, and last: the table cuts it.
         print(f"error: {stopped_by}", file=sys.stderr)

@@ -41,6 +41,7 @@ Launch = Callable[[Sequence[int], Sequence[str]], Sequence[JobReturn]]
 # One value for all: they say how the sweep as a whole is run and recorded.
 _SHARED = ("tracking", "jobs", "sweep_name", "existing")
 _POLL_SECONDS = 1.0
+_LISTED = 100  # run ids in a view, which MLflow keeps in a tag of 5,000 characters
 
 
 @dataclass
@@ -102,7 +103,7 @@ class Sweep:
             return SOME_FAILED if statuses else REFUSED
         except (KeyboardInterrupt, Terminated):
             return INTERRUPTED
-        print(f"\nBrowse the runs:  {browser(self._store, self._share_view())}")
+        print(f"\nBrowse the runs:  {browser(self._store, self._share_view(rows))}")
         if interrupted:
             return INTERRUPTED
         return FINISHED if set(statuses) == {"FINISHED"} else SOME_FAILED
@@ -112,13 +113,18 @@ class Sweep:
         question = question_of(CONF / "sweep" / f"{words.get('sweep')}.yaml")
         return sweep_note(question, self._command, rows, list(self._program.columns({})))
 
-    def _share_view(self) -> str:
+    def _share_view(self, rows: Sequence[Mapping[str, object]]) -> str | None:
         """Have MLflow list this sweep's runs with its columns first; return the view's key."""
         varied = list(self._labels[0])
         search = f"tags.sweep_id = '{self._id}'"
+        if any(decision.action != "train" for decision in self._decisions):
+            # What was found recorded carries the id of an earlier sweep.
+            ids = ", ".join(f"'{row['run_id']}'" for row in rows[:_LISTED])
+            search = f"attributes.run_id IN ({ids})"
         groups = [name for name in varied if name != "seed"]
-        share_view(self._store, self._id, varied, self._program.compared, search, groups)
-        return self._id
+        compared = self._program.compared
+        there = share_view(self._store, self._id, varied, compared, search, groups)
+        return self._id if there else None
 
     def _plan(self) -> list[dict[str, object]]:
         # All words, also those that the jobs share: the next sweep of this name may have others.
@@ -228,17 +234,15 @@ def _error_of(returned: JobReturn) -> str:
     return str(error) if isinstance(error, JobError) else one_line(error)
 
 
-def browser(store: Store, view: str) -> str:
+def browser(store: Store, view: str | None) -> str:
     """Say how to see the runs in MLflow's UI, in its part for trained models.
 
     Args:
         store: of the runs.
-        view: key of a shared one, see `gausspg.tracking.share_view`.
+        view: key of a shared one, see `gausspg.tracking.share_view`; None: MLflow's own.
     """
-    path = (
-        f"/#/experiments/{store.experiment_id}/runs"
-        f"?viewStateShareKey={view}&workflowType=machine_learning"
-    )
+    shared = f"viewStateShareKey={view}&" if view else ""
+    path = f"/#/experiments/{store.experiment_id}/runs?{shared}workflowType=machine_learning"
     uri = without_credentials(store.uri)
     if is_server(uri):
         return uri.rstrip("/") + (path if store.experiment_id is not None else "")

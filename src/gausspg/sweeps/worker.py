@@ -22,6 +22,7 @@ from gausspg.sweeps.jobs.child import Started
 from gausspg.sweeps.notes import run_note
 from gausspg.sweeps.progress import Progress
 from gausspg.tracking import (
+    FINAL_TABLE,
     PROVENANCE_FILES,
     Recorder,
     Store,
@@ -125,7 +126,8 @@ def run(request: Request, report: Callable[[Any], None]) -> dict[str, float]:
         try:
             metrics = _train(parts.trainer, parts.settings, recorder, report)
         except Exception as error:
-            recorder.describe(_note(request, recorder, error=" ".join(str(error).split())))
+            told = without_credentials(" ".join(str(error).split()))
+            recorder.describe(_note(request, recorder, error=told))
             raise
         _record_end(request, recorder, metrics)
         _animate(recorder, parts)
@@ -139,7 +141,7 @@ def _record_end(request: Request, recorder: Recorder, metrics: Mapping[str, floa
         recorder.artifact(request.folder / name)
     # As text: MLflow's tables keep ten digits of a number.
     table = {name: repr(value) for name, value in metrics.items() if in_table(name)}
-    recorder.table(shared.FINAL_TABLE, {"metric": [*table], "value": [*table.values()]})
+    recorder.table(FINAL_TABLE, {"metric": [*table], "value": [*table.values()]})
     for path in model.write(request.folder):
         recorder.artifact(path)
     recorder.describe(_note(request, recorder, metrics))

@@ -17,7 +17,7 @@ from gausspg.tracking.folder import (
     write_status,
 )
 from gausspg.tracking.liveness import VANISHED, is_running
-from gausspg.tracking.mirror import in_table
+from gausspg.tracking.mirror import FINAL_TABLE, in_table
 from gausspg.tracking.model import write_model
 from gausspg.tracking.reading import (
     RUN_COLUMNS,
@@ -48,6 +48,7 @@ from gausspg.tracking.sweep import SweepRecorder, markdown, sweep_tags
 from gausspg.tracking.view import share_view
 
 __all__ = [
+    "FINAL_TABLE",
     "PROVENANCE_FILES",
     "RUN_COLUMNS",
     "VANISHED",

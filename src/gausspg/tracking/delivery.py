@@ -15,7 +15,7 @@ from gausspg.tracking.folder import (
     write_status,
 )
 from gausspg.tracking.liveness import VANISHED, Claim, is_running
-from gausspg.tracking.mirror import BATCH, read_points, to_entities
+from gausspg.tracking.mirror import BATCH, FINAL_TABLE, read_points, to_entities
 from gausspg.tracking.registration import register_run
 from gausspg.tracking.runs import send_dataset, send_file, send_table
 
@@ -63,12 +63,13 @@ def _send(folder: Path, status: dict[str, Any]) -> str:
     uri = with_credentials(without_credentials(status["store"]))
     client, run_id = connect(uri), register_run(folder, uri)
     offset, points = status.get("unsent_from_byte"), 0
+    with_table = (folder / FINAL_TABLE).is_file()  # Runs of older versions have none.
     while offset is not None:
         batch, used = read_points(folder / METRICS, offset)
         if not used:
             break
         for first in range(0, len(batch), BATCH):
-            client.log_batch(run_id, metrics=to_entities(batch[first : first + BATCH]))
+            client.log_batch(run_id, metrics=to_entities(batch[first : first + BATCH], with_table))
         offset, points = offset + used, points + len(batch)
     # A process that vanished left no list of unsent files.
     names = PROVENANCE_FILES if status["status"] == "RUNNING" else _named(status, "artifact")

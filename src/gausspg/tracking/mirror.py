@@ -32,6 +32,7 @@ _UNREACHABLE_SECONDS = 2.0
 _LAST_TRY_SECONDS = 0.5
 
 
+FINAL_TABLE = "final.json"
 _AT_END = ("eval/final_", "eval/best_")
 _COMPARED = {
     "eval/final_deterministic_return_mean", "eval/final_stochastic_return_mean",
@@ -175,17 +176,24 @@ def read_points(path: Path, offset: int) -> tuple[list[Point], int]:
     return points, used
 
 
-def to_entities(points: Sequence[Point]) -> list[Any]:
-    """Return the points as MLflow entities, without those that a table holds (`in_table`)."""
+def to_entities(points: Sequence[Point], with_table: bool = True) -> list[Any]:
+    """Return the points as MLflow entities.
+
+    Args:
+        points: of a run.
+        with_table: it has a table for those of `in_table`, which are left out then.
+    """
     from mlflow.entities import Metric
 
     return [
-        Metric(p.key, p.value, int(p.time * 1000), p.step) for p in points if not in_table(p.key)
+        Metric(p.key, p.value, int(p.time * 1000), p.step)
+        for p in points
+        if not (with_table and in_table(p.key))
     ]
 
 
 def in_table(name: str) -> bool:
-    """Tell whether a metric of the end is left to the run's table `final.json`.
+    """Tell whether a metric of the end is left to the run's table `FINAL_TABLE`.
 
     As curves of one point each they would fill the charts; the few that runs are compared by stay.
     """

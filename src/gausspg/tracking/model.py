@@ -1,5 +1,6 @@
 """A folder that MLflow loads as a model: `mlflow.pyfunc.load_model("runs:/RUN_ID/policy")`."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,10 @@ def write_model(
         action: shape of one row of the output.
         action_type: of the output, a name of numpy's.
     """
-    import mlflow.pyfunc
+    with warnings.catch_warnings():
+        # MLflow warns of type hints of its own when this is imported.
+        warnings.simplefilter("ignore", UserWarning)
+        import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 

@@ -148,8 +148,9 @@ def add_to_note(store_uri: str, run_id: str, heading: str, content: str) -> None
     try:
         client = connect(store_uri)
         before = client.get_run(run_id).data.tags.get(NOTE, "").partition(f"## {heading}")[0]
-        note = f"{before.rstrip()}\n\n## {heading}\n\n{content}".strip()
-        client.set_tag(run_id, NOTE, note[:LONGEST_TAG])
+        section = f"\n\n## {heading}\n\n{content}"[:LONGEST_TAG]
+        note = before.rstrip()[: LONGEST_TAG - len(section)] + section
+        client.set_tag(run_id, NOTE, note.strip())
     except Exception as problem:
         raise StoreError(
             f"the store {store_uri} did not take the description of run {run_id} "

@@ -29,8 +29,8 @@ def share_view(
     metrics: Sequence[str],
     search: str = "",
     groups: Sequence[str] = (),
-) -> None:
-    """Write a view; a store that does not take it leaves the address without one.
+) -> bool:
+    """Write a view; tell whether the store has taken it.
 
     Args:
         store: of the runs.
@@ -57,8 +57,10 @@ def share_view(
         "isAccordionReordered": True,
     }  # fmt: skip
     if store.experiment_id is None:
-        return  # its server was away when the run began
+        return False  # its server was away when the run began
     with suppress(Exception):
         connect(store.uri).set_experiment_tag(
             str(store.experiment_id), f"mlflow.sharedViewState.{key}", json.dumps(state)
         )
+        return True
+    return False
