@@ -40,7 +40,8 @@ def verdict(row: Mapping[Any, Any], margin: float | None) -> str:
     """Say a verdict with its number, interval, p, seeds and, where it is open, what it needs."""
     where = "" if row["environment"] == ALL else f" on {style.plain(row['environment'])}"
     label = "" if row["confirmatory"] else " (exploratory)"
-    name = f"{row['title']}{where}, {row['endpoint']}{label}"
+    endpoint = "" if row["endpoint"] in row["title"] else f", {row['endpoint']}"
+    name = f"{row['title']}{where}{endpoint}{label}"
     if row["verdict"] == SAME:
         return f"{name}: the same runs, to the bit."
     half = (row["high"] - row["low"]) / 2.0 or float("nan")
