@@ -4,7 +4,7 @@ import pandas as pd
 
 from reading.study import Study
 from reports.sentences import verdict
-from stats.verdicts import ALL, MATTERS, NEGLIGIBLE, judged
+from stats.verdicts import ALL, MATTERS, NEGLIGIBLE, SAME, judged
 
 BEGIN, END = "<!-- answer: begin, python analysis/answer.py -->", "<!-- answer: end -->"
 NOTHING = (
@@ -50,11 +50,17 @@ def _lines(study: Study) -> list[str]:
 def _where(study: Study, table: pd.DataFrame, contrast: str) -> str:
     """Say on which environments a contrast was run, and on which it is still to be."""
     titles = {name: one.title for name, one in study.plan.environments.items()}
-    there = set(table.loc[table["contrast"] == contrast, "environment"])
+    mine = table[table["contrast"] == contrast]
+    there, same = set(mine["environment"]), mine[mine["verdict"] == SAME]["environment"]
     planned = study.plan.contrasts[contrast].seeds
-    run = " and ".join(title for name, title in titles.items() if name in there)
-    lacking = " and ".join(titles[name] for name in planned if name not in there)
-    return f" On {run}{f'; {lacking} not run yet' if lacking else ''}."
+    groups = {
+        "On {}": [name for name in titles if name in there - set(same)],
+        "on {} the same runs to the bit": [name for name in titles if name in set(same)],
+        "{} not run yet": [name for name in planned if name not in there],
+    }
+    said = [words.format(" and ".join(titles[name] for name in names))
+            for words, names in groups.items() if names]  # fmt: skip
+    return f" {'; '.join(said)}."
 
 
 def results(study: Study | None) -> str:
