@@ -6,7 +6,7 @@ policies that act with their noise, open without. A line within the grey band is
 small to matter, one clear of zero and not within it matters, and any other is open.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -35,9 +35,7 @@ def draw(study: Study) -> Iterator[Drawing]:
         raise MissingDataError("no contrast has runs on both sides yet")
     marks = (~table["confirmatory"]).map({True: "* ", False: ""}) + table["title"]
     table = table.assign(title=marks)
-    used = table.groupby("environment")["contrast"].nunique()
-    columns = {name: title for name, title in study.titles().items()
-               if used.get(name, 0) >= min(_SHARED, used.max())}  # fmt: skip
+    columns = _columns(table, study.titles())
     if len(columns) != 1:
         columns |= {ALL: "all together"}
     margin = study.plan.smallest_difference
@@ -51,6 +49,19 @@ def draw(study: Study) -> Iterator[Drawing]:
     forest.legend(figure, margin, others=not primary.all())
     data = table.drop(columns="parts")
     yield Drawing("verdicts", figure, data, captions.of_study(study, _sentence(table), _how(table)))
+
+
+def _columns(table: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
+    """Return the environments with a column of their own: those with many contrasts or shared ones.
+
+    What is of one environment alone stands under all together, where the verdicts are.
+    """
+    own = table[table["environment"] != ALL]
+    used = own.groupby("environment")["contrast"].nunique()
+    spread = own.groupby("contrast")["environment"].transform("nunique") > 1
+    shared = set(own.loc[spread, "environment"])
+    enough = min(_SHARED, used.max())
+    return {n: title for n, title in titles.items() if n in shared or used.get(n, 0) >= enough}
 
 
 def _sentence(table: pd.DataFrame) -> str:
@@ -68,5 +79,5 @@ def _how(table: pd.DataFrame) -> str:
         f"row is confirmatory and of all environments{at}. Matters: p of no difference at most 5% "
         "after Holm; negligible: p of a difference beyond the grey band at most 5% after Holm; "
         "open: neither, with the seeds per environment that would settle it if the estimate were "
-        "true. A failed run counts as a random policy. *: exploratory."
+        "true. A failed run counts as a random policy. Blank: not run. *: exploratory."
     )
