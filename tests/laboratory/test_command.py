@@ -34,7 +34,8 @@ def swept(tmp_path_factory):
 def test_a_sweep_prints_one_line_per_measurement(swept):
     _, done, _, _ = swept
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    first, *lines = done.stdout.splitlines()
+    assert first == "4 runs: composing them, loading torch and MLflow"
     assert lines[0].split()[:2] == ["problem", "estimator"]
     assert [line.split()[:2] for line in lines[1:5]] == [
         ["quadratic", "score_function"],
