@@ -19,8 +19,8 @@ from reading.kinds import MEASUREMENTS
 from reading.recorded import DataError
 from reading.sweep import MissingDataError, Sweep
 from stats import closed_forms
-from stats.closed_forms import Variances
-from stats.estimates import Array, mean_interval
+from stats.closed_forms import Variances, crossings
+from stats.estimates import mean_interval
 
 SETTING = "problem.k"
 SCORE, PATHWISE = "score_function", "reparameterised"
@@ -45,22 +45,6 @@ def rows(sweep: Sweep) -> pd.DataFrame:
     if not found:
         raise MissingDataError("the variances do not cross where they were measured")
     return pd.DataFrame(found)
-
-
-def crossings(k: Array, score: Array, pathwise: Array) -> list[float]:
-    """Return where two variances cross, by straight lines between their logarithms.
-
-    Args:
-        k: above 0, ascending, `[n]`.
-        score: variances at `k`, `[n]`.
-        pathwise: the others, `[n]`.
-    """
-    x, ratio = np.log(k), np.log(score) - np.log(pathwise)
-    found = []
-    for left in np.flatnonzero(np.diff(np.signbit(ratio))):
-        share = ratio[left] / (ratio[left] - ratio[left + 1])
-        found.append(float(np.exp(x[left] + share * (x[left + 1] - x[left]))))
-    return found
 
 
 def _measured(table: pd.DataFrame, metric: str) -> list[list[float]]:

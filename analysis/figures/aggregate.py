@@ -37,10 +37,10 @@ def draw(study: Study) -> Iterator[Drawing]:
         raise MissingDataError("no cell of the plan's aggregate is in every environment")
     rows = [row for endpoint in PRIMARY for row in _rows(cells(study, endpoint), endpoint)]
     table = pd.DataFrame(rows)
-    names = list(scores)
-    hues = dict(zip(names, sns.color_palette("viridis", len(names)).as_hex(), strict=True))
-    figure = Figure(figsize=(style.PAGE, 1.0 + 0.24 * len(names) + 1.9))
-    heights = [0.6 + 0.24 * len(names), 2.3]
+    names = sorted(scores, key=style.plain)
+    hues = style.shades(names)
+    figure = Figure(figsize=(style.PAGE, 1.4 + 0.24 * len(names) + 1.9))
+    heights = [0.8 + 0.24 * len(names), 2.3]
     above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
     measures = list(dict.fromkeys(table["measure"]))
     for ax, measure in zip(above.subplots(1, len(measures), sharey=True), measures, strict=True):
@@ -55,6 +55,8 @@ def draw(study: Study) -> Iterator[Drawing]:
         ax.set_yticks(range(len(names)), [style.plain(name) for name in names])
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
+    above.supxlabel(f"normalised return, {_of(study)}", fontsize=8)
+    panels.acting_legend(figure)
     for ax, endpoint in zip(below.subplots(1, 2, sharey=True), PRIMARY, strict=True):
         long = pd.concat([pd.DataFrame({"cell": name, "return": block.ravel()})
                           for name, block in cells(study, endpoint).items()])  # fmt: skip
@@ -69,6 +71,12 @@ def draw(study: Study) -> Iterator[Drawing]:
         "runs whose return is higher, in the colours of the rows.",
     )
     yield Drawing("aggregate", figure, table, caption)
+
+
+def _of(study: Study) -> str:
+    runs = study.runs[study.runs["sweep"].isin(study.plan.aggregate["sweeps"])]
+    names = sorted(set(runs["environment"]))
+    return "mean over " * (len(names) > 1) + " and ".join(study.titles()[name] for name in names)
 
 
 def cells(study: Study, endpoint: str) -> dict[str, Array]:

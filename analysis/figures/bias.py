@@ -44,7 +44,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
     axes = figure.subplots(2, len(problems), squeeze=False, sharex="col", sharey="row")
     for column, problem in enumerate(problems):
         _draw(axes[0, column], axes[1, column], data[data["panel"] == problem], colours)
-        axes[0, column].set_title(problem)
+        axes[0, column].set_title(style.plain(problem))
         axes[1, column].set_xlabel("mean of u")
     axes[0, 0].set_ylabel("gradient in the mean")
     axes[1, 0].set_ylabel("estimate \N{MINUS SIGN} truth")

@@ -47,7 +47,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
         heights = [float(end["exact"]) * 4.0 ** (at - end["x"]) for at in (first, end["x"])]
         scan_panels.guide(ax, [first, float(end["x"])], heights, "4$^T$")
     ax.set_xlabel("steps T of the logistic map")
-    ax.set_ylabel("variance, mean")
+    ax.set_ylabel("variance of the gradient in the mean")
     scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
     caption = captions.compose(
         sweep,

@@ -34,7 +34,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
     unit = "difference in mean return, first less second"
     if sweep.scale:
         unit += " (1: from a random policy to a good one)"
-    forest.draw(figure, table, titles, margin, unit)
+    forest.draw(figure, table, titles, titles, margin, unit)
     forest.legend(figure, margin)
     compared = int(table["in_family"].sum())
     caption = captions.compose(

@@ -44,7 +44,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
     )[:, 0]
     for ax, panel in zip(axes, panels, strict=True):
         _draw(ax, data[data["panel"] == panel], rows[panel])
-        ax.set_title(panel, loc="left")
+        ax.set_title(style.plain(panel), loc="left")
     axes[-1].set_xlabel("length of the bias / length of the true gradient")
     yield Drawing("mistakes", figure, data, _caption(sweep))
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from plotting import captions, panels, style
 from plotting.drawing import Drawing
 from reading.kinds import STUDIES
-from reading.outcomes import TRAINING
+from reading.outcomes import LEARNING, PRIMARY, TRAINING
 from reading.preregistration import Contrast
 from reading.study import Study, selected
 from reading.sweep import MissingDataError
@@ -37,7 +37,7 @@ def draw(study: Study) -> Iterator[Drawing]:
             values[name] = curves.binned(sweep, TRAINING).values.set_axis(sweep.runs["run_id"])
     found: list[pd.DataFrame] = []
     for name, contrast in study.plan.contrasts.items():
-        if len(contrast.plus) == 1:
+        if len(contrast.plus) == 1 and set(contrast.endpoints) & {*PRIMARY, LEARNING}:
             parts = _differences(study, name, contrast, values)
             found += [part for part in parts if len(part)]
     if not found:
@@ -82,23 +82,28 @@ def _drawing(study: Study, data: pd.DataFrame, name: str) -> Drawing:
         for column, (environment, title) in enumerate(titles.items()):
             ax = axes[row, column]
             mine = data[(data["contrast"] == contrast) & (data["environment"] == environment)]
+            if row == 0:
+                ax.set_title(title, pad=16)
+            ax.set(xlabel="", ylabel="", xlim=(0.0, 1.0))
+            if mine.empty:
+                ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", color=style.GREY)
+                sns.despine(ax=ax, left=True, bottom=True)
+                ax.tick_params(length=0)
+                continue
             ax.axhspan(-margin, margin, color="0.88", lw=0, zorder=0)
             ax.axhline(0.0, color="0.6", lw=0.6)
-            if row == 0:
-                ax.set_title(title)
-            if mine.empty and column:
-                ax.set_axis_off()
-                continue
-            if len(mine):
-                look = {"data": mine.astype({"share": float}), "x": "share", "y": "value", "ax": ax}
-                sns.lineplot(**look, units="seed", estimator=None, lw=0.4, color=style.GREY,
-                             alpha=style.SEED_ALPHA)  # fmt: skip
-                sns.lineplot(**look, errorbar=panels.band_limits, color="black",
-                             err_kws={"alpha": style.BAND_ALPHA, "lw": 0})  # fmt: skip
-            ax.set(xlabel="", ylabel="", xlim=(0.0, 1.0))
+            look = {"data": mine.astype({"share": float}), "x": "share", "y": "value", "ax": ax}
+            sns.lineplot(**look, units="seed", estimator=None, lw=0.4, color=style.GREY,
+                         alpha=style.SEED_ALPHA)  # fmt: skip
+            sns.lineplot(**look, errorbar=panels.band_limits, color="black",
+                         err_kws={"alpha": style.BAND_ALPHA, "lw": 0})  # fmt: skip
+            ax.set(xlabel="", ylabel="")
+            if (mine["value"] == 0.0).all():
+                ax.text(0.5, 0.1, "identical runs", transform=ax.transAxes, ha="center",
+                        color="0.4", fontsize=6.5)  # fmt: skip
         title = data.loc[data["contrast"] == contrast, "title"].iloc[0]
-        axes[row, 0].annotate(title, (0.03, 0.97), xycoords="axes fraction", fontsize=6.5,
-                              va="top", fontweight="bold", annotation_clip=False)  # fmt: skip
+        axes[row, 0].annotate(title, (0.0, 1.03), xycoords="axes fraction", fontsize=6.5,
+                              va="bottom", fontweight="bold", annotation_clip=False)  # fmt: skip
     panels.fit_y(axes[0, 0], data["value"])
     figure.supxlabel("share of the step budget, the same for both sides", fontsize=8)
     # One row is too low for a single line.

@@ -51,7 +51,7 @@ def _drawing(
     cell = runs[words].agg(" ".join, axis=1).map(style.plain) if words else "all runs"
     data = runs.assign(cell=cell)
     names = sorted(data["cell"].unique())
-    hues = dict(zip(names, sns.color_palette("viridis", len(names)).as_hex(), strict=True))
+    hues = style.shades(names)
     figure = Figure(figsize=(style.PAGE, 3.0))
     axes = figure.subplots(1, len(settings) + 1, sharey=True)
     for ax, (column, name) in zip(axes, settings.items(), strict=False):
@@ -82,7 +82,8 @@ def _drawing(
     caption = captions.of_study(
         study,
         f"{title}: {len(names)} cells at the same random configurations. Dots: configurations; "
-        f"lines: means of {_WINDOW} neighbours. Right: expected best of k configurations, with 95% "
+        f"lines: means of {_WINDOW} neighbours. Both settings were drawn together, so that a panel "
+        "also holds what the other setting did. Right: expected best of k configurations, with 95% "
         "bootstrap bands over configurations. Of tuning seeds: what is best here is confirmed with "
         "other seeds.",
     )

@@ -59,13 +59,17 @@ def draw(study: Study) -> Iterator[Drawing]:
             ax.vlines(row["ratio"], row["low"], row["high"], color=hue, lw=0.8)
             ax.hlines(row["difference"], row["ratio_low"], row["ratio_high"], color=hue, lw=0.8)
     ax.set_xscale("log")
-    low, high = min(0.5, data["ratio_low"].min() / 1.3), max(4.0, data["ratio_high"].max() * 1.3)
+    low, high = min(0.5, data["ratio_low"].min() / 1.3), max(6.0, data["ratio_high"].max() * 1.3)
     ax.set_xlim(low, high)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(panels.plain())
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("signal-to-noise: through the sample \N{DIVISION SIGN} by the score")
-    ax.set_ylabel("return during training:\nthrough the sample \N{MINUS SIGN} by the score")
+    ax.set_xlabel(
+        "gradient's signal-to-noise ratio:\nreparameterised \N{DIVISION SIGN} score function"
+    )
+    ax.set_ylabel(
+        "normalised return during training:\nreparameterised \N{MINUS SIGN} score function"
+    )
     half = max(3.0 * margin, 1.1 * float(np.nanmax(data[["low", "high"]].abs())))
     ax.set_ylim(-half, half)
     handles, labels = ax.get_legend_handles_labels()

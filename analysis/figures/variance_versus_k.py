@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plotting import captions, scan_panels, style
@@ -29,6 +30,7 @@ _COSTS = {
     "exponential": "exp(\N{MINUS SIGN}k a\N{SUPERSCRIPT TWO})",
     "cosine": "cos(k a)",
 }
+_SCORE, _PATHWISE = "score_function", "reparameterised"
 _WIDE = 5.0  # numbers above 0 whose largest is so many times the least have a logarithmic axis
 
 
@@ -49,7 +51,9 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
         for row, quantity in enumerate((OF_MEAN, OF_SCALE)):
             ax = axes[row, column]
             data = scan_panels.points(mine, SETTING, quantity, f"{problem}, {quantity.title}")
-            scan_panels.draw(ax, data, colours, _smooth(str(problem), quantity.title, mine))
+            smooth = _smooth(str(problem), quantity.measured.rpartition("_")[2], mine)
+            scan_panels.draw(ax, data, colours, smooth)
+            _mark(ax, smooth)
             numbers = mine[SETTING]
             wide = numbers.min() > 0.0 and numbers.max() > _WIDE * numbers.min()
             scan_panels.logarithmic(ax, numbers.unique().tolist() if wide else ())
@@ -57,7 +61,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
         axes[0, column].set_title(f"{problem}: {_COSTS.get(str(problem), 'f')}")
         axes[1, column].set_xlabel("k")
     for row, quantity in enumerate((OF_MEAN, OF_SCALE)):
-        axes[row, 0].set_ylabel(f"variance, {quantity.title}")
+        axes[row, 0].set_ylabel(f"variance of the\n{quantity.title}")
     data = pd.concat(found, ignore_index=True)
     scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
     yield Drawing("variance_versus_k", figure, data, _caption(sweep, table, data))
@@ -76,12 +80,23 @@ def _smooth(problem: str, part: str, table: pd.DataFrame) -> scan_panels.Curves:
         return np.array([getattr(form, f"{name}_{part}") for form in forms])
 
     k, found = np.geomspace(table[SETTING].min(), table[SETTING].max(), 200), {}
-    for line, name in (("score_function", "score"), ("reparameterised", "pathwise")):
+    for line, name in ((_SCORE, "score"), (_PATHWISE, "pathwise")):
         known = table[table["line"] == line].dropna(subset=column)
         recorded = known[column].to_numpy()
         if len(known) and np.allclose(at(known[SETTING].to_numpy(), name), recorded, rtol=1e-3):
             found[line] = (k, at(k, name))
     return found
+
+
+def _mark(ax: Axes, smooth: scan_panels.Curves) -> None:
+    """Mark at which k the two exact variances cross."""
+    if len(smooth) < 2:
+        return
+    (k, score), (_, pathwise) = smooth[_SCORE], smooth[_PATHWISE]
+    for at in closed_forms.crossings(k, score, pathwise):
+        ax.axvline(at, color=style.GREY, lw=0.6, ls=":", zorder=0)
+        ax.annotate(f"{at:.2f}", (at, 0.98), (2, 0), xycoords=("data", "axes fraction"),
+                    textcoords="offset points", fontsize=6, color="0.4", va="top")  # fmt: skip
 
 
 def _order(problem: str) -> float:
@@ -94,6 +109,7 @@ def _caption(sweep: Sweep, table: pd.DataFrame, data: pd.DataFrame) -> str:
     return captions.compose(
         sweep,
         "Variance of one estimate of the gradient in the mean (above) and in the parameter of the "
-        f"scale (below) against the cost's k, of a Gaussian with {at}.",
+        f"scale (below) against the cost's k, of a Gaussian with {at}. Dotted: where the exact "
+        "variances cross.",
         scan_panels.distance(data),
     )

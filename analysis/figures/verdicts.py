@@ -33,20 +33,22 @@ def draw(study: Study) -> Iterator[Drawing]:
     table = judged(study)
     if table.empty:
         raise MissingDataError("no contrast has runs on both sides yet")
-    marks = (~table["confirmatory"]).map({True: "* ", False: ""}) + table["title"]
-    table = table.assign(title=marks)
-    columns = _columns(table, study.titles())
+    marks = table["confirmatory"].map({True: "", False: " (exploratory)"})
+    table = table.assign(title=table["title"] + marks)
+    titles = study.titles()
+    columns = _columns(table, titles)
     if len(columns) != 1:
         columns |= {ALL: "all together"}
     margin = study.plan.smallest_difference
-    primary = table["endpoint"].isin(PRIMARY).groupby(table["contrast"]).any()
+    primary = table["endpoint"].isin(PRIMARY)
+    others = table.loc[~primary.groupby(table["contrast"]).transform("any"), "endpoint"].unique()
     figure = Figure(figsize=(_WIDTH, 1.1 + forest.height(forest.rows_of(table))))
     unit = (
         "second named is better  \N{LEFTWARDS ARROW}  difference in return (1: from a random "
         "policy to a good one)  \N{RIGHTWARDS ARROW}  first named is better"
     )
-    forest.draw(figure, table, columns, margin, unit)
-    forest.legend(figure, margin, others=not primary.all())
+    forest.draw(figure, table, columns, titles, margin, unit)
+    forest.legend(figure, margin, " or ".join(others))
     data = table.drop(columns="parts")
     yield Drawing("verdicts", figure, data, captions.of_study(study, _sentence(table), _how(table)))
 
@@ -79,5 +81,5 @@ def _how(table: pd.DataFrame) -> str:
         f"row is confirmatory and of all environments{at}. Matters: p of no difference at most 5% "
         "after Holm; negligible: p of a difference beyond the grey band at most 5% after Holm; "
         "open: neither, with the seeds per environment that would settle it if the estimate were "
-        "true. A failed run counts as a random policy. Blank: not run. *: exploratory."
+        "true. A failed run counts as a random policy. Blank: not run."
     )

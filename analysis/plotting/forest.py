@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from plotting import panels, style
 from reading.outcomes import WITH, WITHOUT
+from stats.estimates import Array
 from stats.verdicts import ALL, DIFFERS, MATTERS, NEGLIGIBLE, OPEN, SAME
 
 ROW, HEAD = 0.34, 0.25
@@ -57,22 +58,25 @@ def height(rows: Sequence[Row]) -> float:
 
 
 def draw(
-    figure: FigureBase, table: pd.DataFrame, columns: Mapping[str, str], margin: float | None,
-    unit: str,
+    figure: FigureBase, table: pd.DataFrame, columns: Mapping[str, str],
+    titles: Mapping[str, str], margin: float | None, unit: str,
 ) -> None:  # fmt: skip
     """Draw the rows of `verdicts` in a column per environment.
 
     Args:
         figure: to be drawn in.
         table: see `stats.verdicts.verdicts`; of a contrast that has them only the primary endpoints
-            are shown. What there is of one environment only stands under `ALL`, too.
-        columns: what each environment (and `ALL`) is called, from left to right.
+            are shown. What there is of one environment only stands under `ALL`, too, with its name
+            in the verdict.
+        columns: what each environment (and `ALL`) with a column is called, from left to right.
+        titles: what every environment is called.
         margin: smallest difference of interest, None if there is none.
         unit: of the differences.
     """
     primary = table["endpoint"].isin(_SHIFT)
-    table = table[primary | ~primary.groupby(table["contrast"]).transform("any")]
+    table = table[primary | ~primary.groupby(table["contrast"]).transform("any")].copy()
     counts = table.groupby(["contrast", "endpoint"])["environment"].transform("size")
+    table["only"] = table["environment"].map(titles).where((counts == 1) & (len(columns) > 1), "")
     table = pd.concat([table, table[counts == 1].assign(environment=ALL)], ignore_index=True)
     rows = rows_of(table)
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
@@ -107,15 +111,14 @@ def draw(
 
 def verdict_words(row: Mapping[Any, Any]) -> str:
     """Return a verdict with its number and its seeds: `matters: +0.12 (n 15)`."""
-    if row["verdict"] == OPEN:
-        needs = float(row["needs"])
-        if math.isnan(needs):
-            return "open"
-        more = "needs over 1,000 more seeds" if needs > 1000 else f"needs {needs:.0f} more seeds"
-        return f"open: {more.replace('1 more seeds', '1 more seed') if needs == 1 else more}"
+    where = f"{row['only']}, " if row.get("only") else ""
     if row["verdict"] == SAME:
-        return "the same runs"
-    return f"{row['verdict']}: {signed(row['estimate'])} (n {row['seeds']:.0f})"
+        return "identical runs"
+    needs = float(row["needs"])
+    more = "" if math.isnan(needs) else f", about {needs:.0f} more"
+    more = ", over 1,000 more" if needs > 1000 else more
+    told = f"{where}n {row['seeds']:.0f}{more}"
+    return f"{row['verdict']}: {signed(row['estimate'])} ({told})"
 
 
 def signed(value: float) -> str:
@@ -124,16 +127,16 @@ def signed(value: float) -> str:
     return f"{value:+.{places}f}".replace("-", _MINUS)
 
 
-def legend(figure: FigureBase, margin: float | None, others: bool = False) -> None:
-    """Say what filled, open and grey are, and the diamond if there are `others`."""
+def legend(figure: FigureBase, margin: float | None, others: str = "") -> None:
+    """Say what filled, open and grey are, and, if not empty, what the diamond is."""
     handles: list[Any] = [
         Line2D([], [], marker="o", color="black", mfc=face, lw=1.1, ms=4, label=f"acting {how}")
-        for how, face in ((WITH, "black"), (WITHOUT, "white"))
+        for how, face in ((f"{WITH} (sampled)", "black"), (f"{WITHOUT} (the mean)", "white"))
     ]
     handles.append(Line2D([], [], marker="o", color="0.6", ms=2.5, lw=0, label="one seed"))
     if others:
         handles.append(Line2D([], [], marker="D", color="black", mfc="0.75", lw=1.1, ms=4,
-                              label="what the row names"))  # fmt: skip
+                              label=others))  # fmt: skip
     if margin is not None:
         told = f"too small to matter (\N{PLUS-MINUS SIGN}{margin:g})"
         handles.append(Patch(color="0.88", label=told))
@@ -154,12 +157,11 @@ def _cell(ax: Axes, rows: pd.DataFrame, at: float, window: tuple[float, float]) 
     for row in rows.to_dict("records"):
         place = at + _SHIFT.get(row["endpoint"], 0.0)
         if row["verdict"] == SAME:
-            ax.text(0.0, at, "same runs", fontsize=6, ha="center", va="center", color="0.4",
+            ax.text(0.0, at, "identical runs", fontsize=6, ha="center", va="center", color="0.4",
                     bbox={"facecolor": "white", "lw": 0, "pad": 0.5})  # fmt: skip
             return
         if len(row["parts"]) == 1:
-            seeds = np.clip(row["parts"][0].differences, *window)
-            ax.plot(seeds, [place] * len(seeds), "o", ms=2.2, color="0.6", alpha=0.5, mew=0)
+            _seeds(ax, row["parts"][0].differences, place, window)
         panels.interval_bar(ax, (row["low"], row["high"]), place, window, "black")
         look = _LOOK.get(row["endpoint"], {"marker": "D", "mfc": "0.75"})
         ax.plot([row["estimate"]], [place], ms=4, color="black", mew=0.9, zorder=4, **look)
@@ -169,3 +171,15 @@ def _cell(ax: Axes, rows: pd.DataFrame, at: float, window: tuple[float, float]) 
         ax.annotate(f"{failed} of {total} failed", (0.0, at), (0, -8), fontsize=5.5, va="center",
                     xycoords=("axes fraction", "data"), textcoords="offset points",
                     color=style.FAILURE)  # fmt: skip
+
+
+def _seeds(ax: Axes, differences: Array, place: float, window: tuple[float, float]) -> None:
+    """Draw a dot per seed, and one beyond the axis as an arrow at its end."""
+    low, high = window
+    inside = differences[(differences >= low) & (differences <= high)]
+    look: dict[str, Any] = {"color": "0.5", "alpha": 0.6, "mew": 0}
+    ax.plot(inside, [place] * len(inside), "o", ms=2.4, **look)
+    beyond = ((low, "<", differences < low), (high, ">", differences > high))
+    for end, marker, those in beyond:
+        if those.any():
+            ax.plot([end], [place], marker, ms=4, clip_on=False, **look)

@@ -15,6 +15,7 @@ from reading.sweep import MissingDataError
 from stats.estimates import Array
 
 _FEW, _WIDE = 9, 100.0
+_DASHES = (0, (4, 2))
 
 
 class Quantity(NamedTuple):
@@ -31,8 +32,12 @@ class Quantity(NamedTuple):
     exact: str | None = None
 
 
-OF_MEAN = Quantity("mean", "gradient/variance_of_mean", "gradient/exact_variance_of_mean")
-OF_SCALE = Quantity("scale", "gradient/variance_of_scale", "gradient/exact_variance_of_scale")
+OF_MEAN = Quantity(
+    "gradient in the mean", "gradient/variance_of_mean", "gradient/exact_variance_of_mean"
+)
+OF_SCALE = Quantity(
+    "gradient in the scale", "gradient/variance_of_scale", "gradient/exact_variance_of_scale"
+)
 
 
 def points(table: pd.DataFrame, x: str, quantity: Quantity, panel: str = "") -> pd.DataFrame:
@@ -81,7 +86,7 @@ def draw(
         ax.plot(places, exact, lw=1.0, **look)
         if len(known) < mine["x"].nunique():
             means = mine.groupby("x")["measured"].mean()
-            ax.plot(means.index, means, lw=0.7, ls=(0, (4, 2)), **look)
+            ax.plot(means.index, means, lw=0.7, ls=_DASHES, **look)
         ax.plot(mine["x"], mine["measured"], "o", ms=3.0, mew=0.0, alpha=0.8, **look)
 
 
@@ -115,8 +120,11 @@ def guide(ax: Axes, x: Sequence[float], y: Sequence[float], words: str, side: st
 def legend(figure: Figure, colours: dict[str, Any], exact: bool) -> None:
     """Name the lines under all panels, and what dots and lines are."""
     further = [Line2D([], [], color="0.3", marker="o", ms=3.0, lw=0.0, label="measured")]
+    lines = [line for ax in figure.axes for line in ax.get_lines()]
     if exact:
         further.append(Line2D([], [], color="0.3", lw=1.0, label="exact"))
+    if any(line.get_linestyle() == "--" and line.get_color() != style.GREY for line in lines):
+        further.append(Line2D([], [], color="0.3", lw=0.7, ls=_DASHES, label="mean of measured"))
     panels.legend(figure, colours, *further)
 
 
@@ -128,7 +136,7 @@ def distance(data: pd.DataFrame) -> str:
         return "No exact value is known: dashed lines join the means of the dots."
     away = (known["measured"] / known["exact"] - 1.0).abs()
     worst = known[away == away.max()].iloc[0]
-    where = f"{worst['line']}, {worst['panel']}, at {worst['x']:.3g}"
+    where = f"{style.plain(worst['line'])}, {worst['panel']}, at {worst['x']:.3g}"
     partly = "; dashed lines join dots without one" if data["exact"].isna().any() else ""
     return (
         "Lines join exact values, by closed form or quadrature, at the places of the dots"

@@ -82,12 +82,17 @@ def applied() -> Iterator[None]:
 
 def plain(words: str) -> str:
     """Return words of the command line as a reader who does not know it reads them."""
-    return words.replace("_", " ")
+    return words.replace("_", " ").replace("=", " ")
 
 
 def colour(word: str) -> str:
     """Return the colour of a word of any axis; a new word has one too, and keeps it."""
     return _COLOURS.get(word, _FURTHER[zlib.crc32(word.encode()) % len(_FURTHER)])
+
+
+def shades(names: Sequence[str]) -> dict[str, str]:
+    """Return a colour per cell, in their order; equal cells have equal colours in every figure."""
+    return dict(zip(names, sns.color_palette("viridis", len(names)).as_hex(), strict=True))
 
 
 def label(metric: str) -> str:
@@ -99,6 +104,5 @@ def colours(words: Sequence[str]) -> dict[str, str]:
     """Return a colour per word of one axis; values of a setting without their own get a scale."""
     found = {word: colour(word) for word in words}
     if len(set(found.values())) < len(words) or not set(words) <= _COLOURS.keys():
-        shades = sns.color_palette("viridis", len(words)).as_hex()
-        found = dict(zip(words, shades, strict=True)) if len(words) > 1 else found
+        found = shades(words) if len(words) > 1 else found
     return found

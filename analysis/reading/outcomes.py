@@ -15,7 +15,7 @@ from reading.recorded import DataError
 from reading.sweep import Sweep
 
 WITH, WITHOUT = "with noise", "without noise"
-LEARNING, NOISE, FAILED = "during training", "worth of the noise", "share of failed runs"
+LEARNING, NOISE, FAILED = "during training", "gain from noise", "share of failed runs"
 PRIMARY = (WITH, WITHOUT)
 _METRICS = {
     WITH: "metric.eval/final_stochastic_return_mean",

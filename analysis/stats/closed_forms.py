@@ -7,6 +7,10 @@ x ~ N(m, s^2); the parameters are m and log s. The costs are those of Mohamed et
 import math
 from typing import NamedTuple
 
+import numpy as np
+
+from stats.estimates import Array
+
 
 class Variances(NamedTuple):
     """Of one estimate without a baseline, by estimator and by what the derivative is in."""
@@ -55,6 +59,22 @@ def _tilted(c: float, m: float, s: float) -> tuple[float, float, float]:
     """Return E exp(-c x^2), and mean and variance of the Gaussian that it tilts."""
     wide = 1.0 + 2.0 * c * s**2
     return math.exp(-c * m**2 / wide) / math.sqrt(wide), m / wide, s**2 / wide
+
+
+def crossings(k: Array, score: Array, pathwise: Array) -> list[float]:
+    """Return where two variances cross, by straight lines between their logarithms.
+
+    Args:
+        k: above 0, ascending, `[n]`.
+        score: variances at `k`, `[n]`.
+        pathwise: the others, `[n]`.
+    """
+    x, ratio = np.log(k), np.log(score) - np.log(pathwise)
+    found = []
+    for left in np.flatnonzero(np.diff(np.signbit(ratio))):
+        share = ratio[left] / (ratio[left] - ratio[left + 1])
+        found.append(float(np.exp(x[left] + share * (x[left + 1] - x[left]))))
+    return found
 
 
 OF = {"cosine": cosine, "exponential": exponential}

@@ -99,7 +99,7 @@ def test_the_forest_shows_the_verdicts_that_were_computed(study, drawn):
     texts = [text.get_text() for ax in one.figure.axes for text in ax.texts]
     for row in table[table["environment"] == ALL].to_dict("records"):
         assert forest.verdict_words(row) in texts
-    assert "same runs" in texts and any("4 of 40 failed" in text for text in texts)
+    assert "identical runs" in texts and any("4 of 40 failed" in text for text in texts)
     ax = one.figure.axes[0]
     dots = [line for line in ax.lines if line.get_marker() == "o" and line.get_markersize() == 4]
     filled = [float(line.get_xdata()[0]) for line in dots if line.get_markerfacecolor() == "black"]
@@ -107,6 +107,25 @@ def test_the_forest_shows_the_verdicts_that_were_computed(study, drawn):
     expected = table[here & (table["endpoint"] == WITH) & (table["verdict"] != "the same runs")]
     assert_allclose(sorted(filled), sorted(expected["estimate"]))
     assert len(ax.patches) >= 1, "the band of what does not matter"
+
+
+def test_a_verdict_of_one_environment_says_which(study):
+    table = judged(study)
+    alone = table[(table["contrast"] == "H1") & (table["environment"] == "pendulum")]
+    others = table[table["contrast"] != "H1"]
+    figure = Figure()
+    titles = study.titles()
+    forest.draw(figure, pd.concat([alone, others]), titles | {ALL: "all"}, titles, 0.05, "unit")
+    texts = [text.get_text() for text in figure.axes[-1].texts]
+    told = [text for text in texts if f"({titles['pendulum']}, n " in text]
+    assert len(told) == alone["endpoint"].isin([WITH, WITHOUT]).sum() > 0
+
+
+def test_seeds_beyond_the_axis_are_arrows_at_its_ends():
+    ax = Figure().subplots()
+    forest._seeds(ax, np.array([-3.0, -0.1, 0.2, 5.0]), 0.0, (-1.0, 1.0))
+    shown = {line.get_marker(): list(line.get_xdata()) for line in ax.lines}
+    assert shown == {"o": [-0.1, 0.2], "<": [-1.0], ">": [1.0]}
 
 
 def test_an_interval_that_leaves_the_axis_ends_in_an_arrow():
@@ -156,6 +175,14 @@ def test_paired_curves_are_the_differences_of_normalised_returns(study):
     # With the noise of 5 in a return of 500, and the curve at 1 - exp(-5).
     assert ends["value"].mean() == pytest.approx(0.15, abs=0.04)
     assert set(mine["seed"]) == {f"main {seed}" for seed in range(6)}
+
+
+def test_equal_cells_have_equal_colours_in_every_figure(drawn):
+    """The cells of the aggregate, by the face of their dots, and those of the sensitivity."""
+    names = ["fixed clip", "learned clip", "learned global clip"]
+    assert list(style.shades(names)) == names and len(set(style.shades(names).values())) == 3
+    ticks = [label.get_text() for label in drawn["aggregate"].figure.axes[0].get_yticklabels()]
+    assert ticks == sorted(ticks)
 
 
 def test_the_aggregate_is_of_the_cells_that_every_environment_has(study, drawn):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from scipy.optimize import brentq
 
 from analysis.measured_studies import measurement, scan, study
 from figures import bias as fig_bias
@@ -62,12 +63,14 @@ def test_variances_against_k_are_points_on_exact_lines() -> None:
     assert words == [
         PATHWISE,
         "score function",
-        "score function baseline=mean",
+        "score function baseline mean",
         "measured",
         "exact",
     ]
     assert "mean 1 and std 1" in one.caption
-    assert "4.8% (score_function, cosine, mean, at 0.5)" in one.caption, "2.0 of 2.1"
+    assert "4.8% (score function, cosine, gradient in the mean, at 0.5)" in one.caption, (
+        "2.0 of 2.1"
+    )
     assert "cosine, quadratic (variance learned_global, squash none), 6 meas" in one.caption
     assert "1,000 estimates each, 1 seed per cell" in one.caption
 
@@ -156,6 +159,20 @@ def test_exact_curves_are_smooth_where_the_closed_form_is_what_was_recorded() ->
     assert len(coloured(of_scale, SCORE)[0]) == 3
 
 
+def test_crossings_of_exact_variances_are_marked_where_a_root_finder_puts_them() -> None:
+    def at(k: float) -> closed_forms.Variances:
+        return closed_forms.cosine(k, 1.0, 1.0)
+
+    places = (0.5, 1.0, 5.0)
+    rows = scan("cosine", "problem.k", {
+        SCORE: {k: (at(k).score_mean,) * 2 for k in places},
+        PATHWISE: {k: (at(k).pathwise_mean,) * 2 for k in places},
+    })  # fmt: skip
+    of_mean = drawn(fig_variance_versus_k, rows).figure.axes[0]
+    root = brentq(lambda k: at(k).score_mean - at(k).pathwise_mean, 0.5, 2.0)
+    assert f"{root:.2f}" in [text.get_text() for text in of_mean.texts]
+
+
 def test_a_bias_is_the_distance_from_the_truth_with_its_interval() -> None:
     one = drawn(fig_bias, bias_rows())
     table = one.data.set_index(["panel", "line", "x"]).sort_index()
@@ -163,7 +180,7 @@ def test_a_bias_is_the_distance_from_the_truth_with_its_interval() -> None:
     assert row["bias"] == pytest.approx(0.01)
     assert (row["low"], row["high"]) == pytest.approx((0.01 - 0.0196, 0.01 + 0.0196), abs=1e-5)
     assert "reparameterised at 2 of 2 places of heaviside." in one.caption
-    assert "bounded_quadratic" in one.figure.axes[0].get_title()
+    assert "bounded quadratic" in one.figure.axes[0].get_title()
     below = one.figure.axes[3]
     assert coloured(below, PATHWISE, "o")[0][:, 1] == pytest.approx([-0.4, -0.4])
     assert legend(one) == [PATHWISE, "score function", "true"]

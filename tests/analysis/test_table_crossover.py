@@ -13,8 +13,8 @@ from stats import closed_forms
 def test_straight_lines_in_log_log_cross_where_their_powers_say() -> None:
     """k^-1 and 8 k^2 cross at k = 1/2."""
     k = np.array([0.1, 0.4, 0.9])
-    assert table_crossover.crossings(k, 1.0 / k, 8.0 * k**2) == pytest.approx([0.5])
-    assert table_crossover.crossings(k, 1.0 / k, 0.5 / k) == []
+    assert closed_forms.crossings(k, 1.0 / k, 8.0 * k**2) == pytest.approx([0.5])
+    assert closed_forms.crossings(k, 1.0 / k, 0.5 / k) == []
 
 
 COSTS = {
