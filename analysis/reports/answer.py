@@ -1,9 +1,12 @@
 """The answer of a study in ten lines of Markdown, and its results: parts of two pages."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from reading.study import Study
-from reports.sentences import verdict
+from reports.wording import rounded
 from stats.verdicts import ALL, MATTERS, NEGLIGIBLE, SAME, judged
 
 BEGIN, END = "<!-- answer: begin, python analysis/answer.py -->", "<!-- answer: end -->"
@@ -32,16 +35,22 @@ def _lines(study: Study) -> list[str]:
         f"{study.plan.question} Of {len(confirmatory)} preregistered tests: {told}. A difference "
         f"of 1 is the way from a random policy to a good one; below {margin:g} it is negligible.",
         "",
+        "| question | first vs second | first less second (95% interval) | seeds | verdict | on |",
+        "|---|---|---|---:|---|---|",
     ]
     for name, rows in confirmatory.groupby("contrast", sort=False):
         first, *others = rows.to_dict("records")
-        said = verdict(first | {"environment": ALL}, margin)
-        also = "".join(f" {one['endpoint'].capitalize()}: {one['verdict']}." for one in others)
-        lines.append(f"- {first['question']} {said}{also}{_where(study, table, str(name))}")
+        endpoint = "" if first["endpoint"] in first["title"] else f", {first['endpoint']}"
+        verdicts = [f"**{first['verdict']}**", *_needed(first)]
+        verdicts += [f"{one['endpoint']} {one['verdict']}" for one in others]
+        lines.append(
+            f"| {first['question']} | {first['title']}{endpoint} | {_difference(first)} "
+            f"| {first['seeds']} | {'; '.join(verdicts)} | {_where(study, table, str(name))} |"
+        )
     waiting = [name for name, one in study.plan.contrasts.items()
                if one.confirmatory and name not in set(table["contrast"])]  # fmt: skip
     if waiting:
-        lines.append(f"- Not run yet: {', '.join(waiting)}.")
+        lines += ["", f"Not run yet: {', '.join(waiting)}."]
     lines += ["", "![The ten contrasts](analysis/results/study/verdicts.png)", "",
               "Made by `python analysis/answer.py` from `analysis/data/study`."]  # fmt: skip
     return lines
@@ -54,13 +63,23 @@ def _where(study: Study, table: pd.DataFrame, contrast: str) -> str:
     there, same = set(mine["environment"]), mine[mine["verdict"] == SAME]["environment"]
     planned = study.plan.contrasts[contrast].seeds
     groups = {
-        "On {}": [name for name in titles if name in there - set(same)],
-        "on {} the same runs to the bit": [name for name in titles if name in set(same)],
-        "{} not run yet": [name for name in planned if name not in there],
+        "{}": [name for name in titles if name in there - set(same)],
+        "{}: the same runs to the bit": [name for name in titles if name in set(same)],
+        "not yet {}": [name for name in planned if name not in there],
     }
     said = [words.format(" and ".join(titles[name] for name in names))
             for words, names in groups.items() if names]  # fmt: skip
-    return f" {'; '.join(said)}."
+    return "; ".join(said)
+
+
+def _needed(row: Mapping[Any, Any]) -> list[str]:
+    return [f"about {row['needs']:.0f} more seeds would settle it"] if row["needs"] > 0 else []
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    half = (row["high"] - row["low"]) / 2.0
+    limits = f"{rounded(row['low'], half)} to {rounded(row['high'], half)}"
+    return f"{rounded(row['estimate'], half)} ({limits})"
 
 
 def results(study: Study | None) -> str:
