@@ -92,10 +92,11 @@ def results(study: Study | None) -> str:
     for row in table.to_dict("records"):
         where = "all" if row["environment"] == ALL else study.titles()[row["environment"]]
         limits = f"{row['low']:.3f} to {row['high']:.3f}"
+        told = "0" if row["verdict"] == SAME else f"{row['estimate']:.4f} ({limits})"
         needs = f" ({row['needs']:.0f} more seeds)" if row["verdict"] == "open" else ""
         rows.append(
             f"| {row['contrast']} | {row['title']} | {where} | {row['endpoint']} | {row['seeds']} "
-            f"| {row['estimate']:.4f} ({limits}) | {row['verdict']}{needs} |"
+            f"| {told} | {row['verdict']}{needs} |"
         )
     spent = [_spent(name, mine) for name, mine in study.runs.groupby("sweep", sort=False)]
     costs = ["| sweep | runs | failed | core-hours |", "|---|---:|---:|---:|", *spent]
