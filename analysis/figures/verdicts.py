@@ -17,7 +17,7 @@ from reading.kinds import STUDIES
 from reading.outcomes import PRIMARY
 from reading.study import Study
 from reading.sweep import MissingDataError
-from stats.verdicts import ALL, judged
+from stats.verdicts import ALL, SAME, judged
 
 OF = STUDIES
 _SHARED = 3  # contrasts that an environment needs for a column of its own
@@ -58,7 +58,7 @@ def _columns(table: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
 
     What is of one environment alone stands under all together, where the verdicts are.
     """
-    own = table[table["environment"] != ALL]
+    own = table[(table["environment"] != ALL) & (table["verdict"] != SAME)]
     used = own.groupby("environment")["contrast"].nunique()
     spread = own.groupby("contrast")["environment"].transform("nunique") > 1
     shared = set(own.loc[spread, "environment"])
@@ -70,16 +70,21 @@ def _sentence(table: pd.DataFrame) -> str:
     """Say how many of the confirmatory contrasts came out how."""
     counts = table.loc[table["in_family"], "verdict"].value_counts()
     told = ", ".join(f"{count} {style.plain(word)}" for word, count in counts.items())
-    return f"Of {counts.sum()} confirmatory tests over all environments: {told}."
+    return (
+        f"Of {counts.sum()} confirmatory tests over all environments, those of the return during "
+        f"training among them, which the table has: {told}."
+    )
 
 
 def _how(table: pd.DataFrame) -> str:
     looks = sorted(set(table.loc[table["in_family"], "looks"]) - {""})
     at = f" at look {' or '.join(looks)}" if looks else ""
     return (
-        "Pale dots: seeds. Lines: 95% intervals, widened by Bonferroni over the family where the "
-        f"row is confirmatory and of all environments{at}. Matters: p of no difference at most 5% "
-        "after Holm; negligible: p of a difference beyond the grey band at most 5% after Holm; "
-        "open: neither, with the seeds per environment that would settle it if the estimate were "
-        "true. A failed run counts as a random policy. Blank: not run."
+        "Pale dots: seeds, arrows those beyond the axis; n: pairs of runs, all environments "
+        "together. Gain from noise: return with noise less that without. Lines: 95% intervals, "
+        "widened by Bonferroni over the family where the row is confirmatory and of all "
+        f"environments{at}. Matters: p of no difference at most 5% after Holm; negligible: p of a "
+        "difference beyond the grey band at most 5% after Holm; open: neither, with the seeds per "
+        "environment that would settle it if the estimate were true. A failed run counts as a "
+        "random policy. Blank: not run; in italics: exploratory."
     )

@@ -76,7 +76,7 @@ def draw(
     primary = table["endpoint"].isin(_SHIFT)
     table = table[primary | ~primary.groupby(table["contrast"]).transform("any")].copy()
     counts = table.groupby(["contrast", "endpoint"])["environment"].transform("size")
-    table["only"] = table["environment"].map(titles).where((counts == 1) & (len(columns) > 1), "")
+    table["only"] = _only(table, titles) if len(columns) > 1 else ""
     table = pd.concat([table, table[counts == 1].assign(environment=ALL)], ignore_index=True)
     rows = rows_of(table)
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
@@ -106,7 +106,17 @@ def draw(
             place = row.at + _SHIFT.get(one["endpoint"], 0.0)
             axes[-1].annotate(verdict_words(one), (1.0, place), (6, 0), fontsize=6.5, va="center",
                               xycoords=("axes fraction", "data"), textcoords="offset points",
-                              color=_INK[one["verdict"]])  # fmt: skip
+                              color=_INK[one["verdict"]],
+                              style="normal" if one["confirmatory"] else "italic")  # fmt: skip
+
+
+def _only(table: pd.DataFrame, titles: Mapping[str, str]) -> "pd.Series[str]":
+    """Return by row the one environment that its contrast differs in, or nothing if several."""
+    own = table[(table["environment"] != ALL) & (table["verdict"] != SAME)]
+    names = own.groupby(["contrast", "endpoint"])["environment"].agg(list)
+    found = {key: titles[one[0]] for key, one in names.items() if len(one) == 1}
+    keys = zip(table["contrast"], table["endpoint"], strict=True)
+    return pd.Series([found.get(key, "") for key in keys], table.index)
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:
