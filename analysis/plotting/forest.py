@@ -154,7 +154,11 @@ def legend(figure: FigureBase, margin: float | None, others: str = "") -> None:
 
 
 def _window(table: pd.DataFrame, margin: float | None) -> tuple[float, float]:
-    """Return the common range: of the estimates, and of intervals as far as they are not rare."""
+    """Return the common range: of the estimates, and of intervals as far as they are not rare.
+
+    Of the confirmatory rows, if there are some: what is exploratory may leave it, with an arrow.
+    """
+    table = table[table["confirmatory"]] if table["confirmatory"].any() else table
     ends = np.abs(table[["low", "high"]].to_numpy(dtype=float))
     usual = float(np.nanquantile(ends, 0.8)) if np.isfinite(ends).any() else 0.0
     half = max(1.15 * float(table["estimate"].abs().max()), usual, 3.0 * (margin or 0.0))
@@ -174,7 +178,8 @@ def _cell(ax: Axes, rows: pd.DataFrame, at: float, window: tuple[float, float]) 
             _seeds(ax, row["parts"][0].differences, place, window)
         panels.interval_bar(ax, (row["low"], row["high"]), place, window, "black")
         look = _LOOK.get(row["endpoint"], {"marker": "D", "mfc": "0.75"})
-        ax.plot([row["estimate"]], [place], ms=4, color="black", mew=0.9, zorder=4, **look)
+        if window[0] <= row["estimate"] <= window[1]:
+            ax.plot([row["estimate"]], [place], ms=4, color="black", mew=0.9, zorder=4, **look)
         failed = max(failed, row["failed_plus"] + row["failed_minus"])
         total = row["runs_plus"] + row["runs_minus"]
     if failed:
