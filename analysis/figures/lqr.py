@@ -64,9 +64,22 @@ def _drawing(sweep: Sweep, table: pd.DataFrame, setting: str, name: str) -> Draw
         "covariance, and squared length of the exact gradient (a closed form) by that trace, "
         f"against the {name.partition(' (')[0]}.",
         _least(data),
+        _scatter(data),
         scan_panels.distance(data),
     )
     return Drawing(f"lqr_{setting.rpartition('.')[2]}", figure, data, caption)
+
+
+def _scatter(data: pd.DataFrame) -> str:
+    """Say how far the dots of one place lie apart, which is the Monte-Carlo error of each."""
+    dots = data.groupby(["panel", "line", "x"])["measured"].agg(["mean", "std"]).dropna()
+    if dots.empty:
+        return ""
+    relative = dots["std"] / dots["mean"].abs()
+    return (
+        "Dots are seeds: their standard deviation, the Monte-Carlo error of one, is "
+        f"{relative.median():.1%} of the mean in the median and {relative.max():.1%} at most."
+    )
 
 
 def _least(data: pd.DataFrame) -> str:
@@ -75,5 +88,5 @@ def _least(data: pd.DataFrame) -> str:
     for line, mine in data[data["panel"] == PANELS[0].title].groupby("line", sort=True):
         means = mine.groupby("x")["measured"].mean()
         if means.index[0] < means.idxmin() < means.index[-1]:
-            told.append(f"{line} varies least at {means.idxmin():g}")
+            told.append(f"{style.plain(str(line))} varies least at {means.idxmin():g}")
     return f"Of the values scanned, {', '.join(told)}." if told else ""

@@ -111,7 +111,7 @@ def test_the_least_variance_of_the_regulator_is_named() -> None:
     rows += [at(std, v, PATHWISE) for std, v in ((0.1, 1.0), (0.5, 2.0), (2.0, 8.0))]
     one = drawn(fig_lqr, rows)
     assert one.name == "lqr_std"
-    assert "score_function varies least at 0.5." in one.caption
+    assert "score function varies least at 0.5." in one.caption
     assert "reparameterised varies" not in one.caption, "its least is at the end of the scan"
     variance, ratio = one.figure.axes
     assert coloured(variance, SCORE, "o")[0][:, 1].tolist() == [9.0, 2.0, 8.0]

@@ -55,6 +55,16 @@ def test_a_file_is_not_flooded() -> None:
     assert len(stream.getvalue().splitlines()) == 1
 
 
+def test_a_reader_that_goes_away_ends_no_run() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    with display(JOBS[:1], Closed(), every=0.0) as shown:
+        shown.update(0, Progress(250, 1000, 10.0))
+        shown.finished(0, Result(JOBS[0], "FINISHED"))
+
+
 def last_frame(text: str) -> list[str]:
     """Lines of a terminal's last picture, without its control sequences."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -129,8 +129,11 @@ class _PlainDisplay:
             self._say(self._state.total_line())
 
     def _say(self, line: str) -> None:
-        self._stream.write(f"[{clock(time.monotonic() - self._state.began)}] {printable(line)}\n")
-        self._stream.flush()
+        # Who reads these lines may go away, `| head` does: that is no reason for a run to fail.
+        with suppress(BrokenPipeError):
+            passed = clock(time.monotonic() - self._state.began)
+            self._stream.write(f"[{passed}] {printable(line)}\n")
+            self._stream.flush()
 
 
 class _LiveDisplay:
