@@ -35,7 +35,7 @@ def _lines(study: Study) -> list[str]:
         f"{study.plan.question} Of {len(confirmatory)} preregistered tests: {told}. A difference "
         f"of 1 is the way from a random policy to a good one; below {margin:g} it is negligible.",
         "",
-        "| question | first vs second | first less second (95% interval) | seeds | verdict | on |",
+        "| question | first vs second | first less second (95% interval) | pairs | verdict | on |",
         "|---|---|---|---:|---|---|",
     ]
     for name, rows in confirmatory.groupby("contrast", sort=False):
