@@ -74,18 +74,16 @@ def draw(study: Study) -> Iterator[Drawing]:
 
 
 def _of(study: Study) -> str:
-    runs = study.runs[study.runs["sweep"].isin(study.plan.aggregate["sweeps"])]
-    names = sorted(set(runs["environment"]))
+    names = sorted(set(study.of_aggregate()["environment"]))
     return "mean over " * (len(names) > 1) + " and ".join(study.titles()[name] for name in names)
 
 
 def cells(study: Study, endpoint: str) -> dict[str, Array]:
     """Return by cell the scores `[seeds, environments]` of those that all environments have."""
-    aggregate = study.plan.aggregate
-    runs = study.runs[study.runs["sweep"].isin(aggregate.get("sweeps", ()))]
+    runs = study.of_aggregate()
     if runs.empty:
         return {}
-    names = runs[list(aggregate["by"])].agg(" ".join, axis=1)
+    names = runs[list(study.plan.aggregate["by"])].agg(" ".join, axis=1)
     found: dict[str, Array] = {}
     copied = (runs["copy_of"] != "").groupby(names).all()
     for name, mine in runs.groupby(names):

@@ -48,7 +48,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
         scan_panels.guide(ax, [first, float(end["x"])], heights, "4$^T$")
     ax.set_xlabel("steps T of the logistic map")
     ax.set_ylabel("variance of the gradient in the mean")
-    scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
+    scan_panels.legend(figure, colours, data)
     caption = captions.compose(
         sweep,
         "Variance of one estimate of the gradient in the mean of the initial value, against the "

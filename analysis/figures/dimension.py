@@ -46,7 +46,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
         found.append(data)
     axes[0].set_ylabel("trace of the covariance")
     data = pd.concat(found, ignore_index=True)
-    scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
+    scan_panels.legend(figure, colours, data)
     caption = captions.compose(
         sweep,
         "Variance of one estimate, summed over the entries of the mean and over those of the "

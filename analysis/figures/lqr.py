@@ -57,7 +57,7 @@ def _drawing(sweep: Sweep, table: pd.DataFrame, setting: str, name: str) -> Draw
         ax.set_xlabel(name)
         found.append(data)
     data = pd.concat(found, ignore_index=True)
-    scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
+    scan_panels.legend(figure, colours, data)
     caption = captions.compose(
         sweep,
         "The gradient in the gain of a linear policy, one episode an estimate: trace of its "

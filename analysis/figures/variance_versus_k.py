@@ -63,7 +63,7 @@ def draw(sweep: Sweep) -> Iterator[Drawing]:
     for row, quantity in enumerate((OF_MEAN, OF_SCALE)):
         axes[row, 0].set_ylabel(f"variance of the\n{quantity.title}")
     data = pd.concat(found, ignore_index=True)
-    scan_panels.legend(figure, colours, bool(data["exact"].notna().any()))
+    scan_panels.legend(figure, colours, data)
     yield Drawing("variance_versus_k", figure, data, _caption(sweep, table, data))
 
 

@@ -25,12 +25,11 @@ def draw(study: Study) -> Iterator[Drawing]:
     Raises:
         MissingDataError: none of the plan's aggregate has run.
     """
-    aggregate = study.plan.aggregate
-    runs = study.runs[study.runs["sweep"].isin(aggregate.get("sweeps", ()))]
+    runs = study.of_aggregate()
     runs = runs[runs["copy_of"] == ""]
     if runs.empty:
         raise MissingDataError("none of the sweeps of the plan's aggregate has run")
-    cell = runs[list(aggregate["by"])].agg(" ".join, axis=1).map(style.plain)
+    cell = runs[list(study.plan.aggregate["by"])].agg(" ".join, axis=1).map(style.plain)
     columns = ["environment", "cell", "seed"]
     data = runs.assign(cell=cell).melt(columns, list(PRIMARY), "acting", "return").dropna()
     titles = {n: t for n, t in study.titles().items() if n in set(data["environment"])}

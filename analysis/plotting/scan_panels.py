@@ -117,13 +117,12 @@ def guide(ax: Axes, x: Sequence[float], y: Sequence[float], words: str, side: st
     )  # fmt: skip
 
 
-def legend(figure: Figure, colours: dict[str, Any], exact: bool) -> None:
-    """Name the lines under all panels, and what dots and lines are."""
+def legend(figure: Figure, colours: dict[str, Any], data: pd.DataFrame) -> None:
+    """Name the lines under all panels, and what the dots and lines of `points` are."""
     further = [Line2D([], [], color="0.3", marker="o", ms=3.0, lw=0.0, label="measured")]
-    lines = [line for ax in figure.axes for line in ax.get_lines()]
-    if exact:
+    if data["exact"].notna().any():
         further.append(Line2D([], [], color="0.3", lw=1.0, label="exact"))
-    if any(line.get_linestyle() == "--" and line.get_color() != style.GREY for line in lines):
+    if data["exact"].isna().any():
         further.append(Line2D([], [], color="0.3", lw=0.7, ls=_DASHES, label="mean of measured"))
     panels.legend(figure, colours, *further)
 

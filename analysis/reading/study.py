@@ -53,6 +53,10 @@ class Study:
         there = set(self.runs["environment"])
         return {n: one.title for n, one in self.plan.environments.items() if n in there}
 
+    def of_aggregate(self) -> pd.DataFrame:
+        """Return the runs of the sweeps that the plan shows over all environments together."""
+        return self.runs[self.runs["sweep"].isin(self.plan.aggregate.get("sweeps", ()))]
+
 
 def selected(runs: pd.DataFrame, words: Words) -> "pd.Series[bool]":
     """Tell which runs have all these settings.
